@@ -1,0 +1,116 @@
+/**
+ * THE state machine. A delivery is one event for one handler or target; these are all the moves it can make, and
+ * every one of them has one constructor here or one statement in `core/store/deliveries.ts`.
+ *
+ * | from            | on                                   | to        | who                        |
+ * | --------------- | ------------------------------------ | --------- | -------------------------- |
+ * | (none)          | appended, no lane or head of its lane | ready     | store.append               |
+ * | (none)          | appended behind its lane's head      | blocked   | store.append               |
+ * | (none)          | an expression failed                 | parked    | store.append               |
+ * | blocked         | everything before it finished        | ready     | store (promote)            |
+ * | ready           | due and claimed                      | running   | store.claim                |
+ * | running         | succeeded                            | succeeded | settle                     |
+ * | running         | failed, attempts left                | ready     | settle, due later          |
+ * | running         | failed, no attempts left             | dead      | settle                     |
+ * | running         | rejected                             | dead      | settle                     |
+ * | running         | died for the third time (poison)     | dead      | settle                     |
+ * | running         | interrupted                          | ready     | settle, due now            |
+ * | running         | its engine is gone                   | ready     | store.recover              |
+ * | ready, blocked, parked | cancelled by a person         | cancelled | store.cancel               |
+ *
+ * succeeded, dead and cancelled are final: redelivering makes a new delivery.
+ */
+
+import type { OnExhausted } from "./config.ts";
+import type { Outcome } from "./outcome.ts";
+import { retryDelay, type RetryPolicy } from "./retry.ts";
+
+/** Every state, in the order of a delivery's life. */
+export const deliveryStates = ["blocked", "ready", "running", "parked", "succeeded", "dead", "cancelled"] as const;
+
+export type DeliveryState = (typeof deliveryStates)[number];
+
+/** The states that nothing leaves. */
+export const finishedStates: readonly DeliveryState[] = ["succeeded", "dead", "cancelled"];
+
+/** How many times a delivery may take its process down before it is poison. */
+export const deathsMax = 3;
+
+/** What the decision needs to know of the delivery. */
+export interface RunningDelivery {
+  /** Counted failures before this attempt. */
+  readonly failures: number;
+  /** Processes that it has taken down before this attempt. */
+  readonly deaths: number;
+}
+
+/** What the decision needs to know of its route. */
+export interface DeliveryPolicy {
+  readonly retry: RetryPolicy;
+  readonly onExhausted: OnExhausted;
+}
+
+/** Where a running delivery goes next. */
+export type Transition =
+  | { readonly state: "succeeded"; readonly failures: number; readonly deaths: number; readonly result?: string }
+  | {
+    readonly state: "ready";
+    readonly failures: number;
+    readonly deaths: number;
+    readonly dueAt: number;
+    readonly reason: string;
+  }
+  | { readonly state: "dead"; readonly failures: number; readonly deaths: number; readonly reason: string };
+
+/**
+ * Decides what follows from an outcome.
+ *
+ * @param delivery its counters before this attempt
+ * @param outcome what came of the attempt
+ * @param policy of its route, as configured now
+ * @param at the time and a random number in [0, 1)
+ */
+export function settle(
+  delivery: RunningDelivery,
+  outcome: Outcome,
+  policy: DeliveryPolicy,
+  at: { now: number; random: number },
+): Transition {
+  const { failures, deaths } = delivery;
+  switch (outcome.kind) {
+    case "succeeded":
+      return { state: "succeeded", failures, deaths, result: outcome.result };
+    case "interrupted":
+      return { state: "ready", failures, deaths, dueAt: at.now, reason: outcome.reason };
+    case "rejected":
+      return { state: "dead", failures: failures + 1, deaths, reason: `rejected: ${outcome.reason}` };
+    case "failed":
+      return settleFailure({ failures: failures + 1, deaths: deaths + (outcome.died ? 1 : 0) }, outcome, policy, at);
+  }
+}
+
+function settleFailure(
+  counted: RunningDelivery,
+  outcome: Outcome & { kind: "failed" },
+  policy: DeliveryPolicy,
+  at: { now: number; random: number },
+): Transition {
+  const { reason, retryAfterMs } = outcome;
+  if (counted.deaths >= deathsMax) {
+    return { state: "dead", ...counted, reason: `poison: took its process down ${counted.deaths} times; ${reason}` };
+  }
+  if (counted.failures >= policy.retry.attempts) {
+    return {
+      state: "dead",
+      ...counted,
+      reason: `failed ${counted.failures} of ${policy.retry.attempts} attempts; ${reason}`,
+    };
+  }
+  const delay = retryDelay(policy.retry, { failures: counted.failures, random: at.random, retryAfterMs });
+  return { state: "ready", ...counted, dueAt: at.now + delay, reason };
+}
+
+/** Whether an earlier attempt took its process down, so that the next one must not share a process. */
+export function isSuspect(delivery: RunningDelivery): boolean {
+  return delivery.deaths > 0;
+}

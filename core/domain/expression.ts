@@ -1,0 +1,63 @@
+/**
+ * The shape of a compiled expression. CEL itself lives in `core/config`; routing and intake only ever ask a value of it.
+ */
+
+import type { HeaderMap } from "./event.ts";
+
+/** What an expression can see. */
+export interface Scope {
+  readonly event: {
+    readonly id: string;
+    readonly source: string;
+    readonly type: string;
+    /** Epoch milliseconds; absent when the sender does not say. */
+    readonly time?: number;
+    readonly receivedAt: number;
+  };
+  readonly body: unknown;
+  readonly headers: HeaderMap;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+/** A value, a field that was not there, or an error of the expression itself. */
+export type Evaluation =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "missing"; readonly reason: string }
+  | { readonly kind: "error"; readonly reason: string };
+
+/** An expression compiled when the configuration was loaded. */
+export interface Expression {
+  readonly text: string;
+  evaluate(scope: Scope): Evaluation;
+}
+
+/** Longest key that an expression may produce, in UTF-16 units. */
+export const keyLengthMax = 512;
+
+/**
+ * Turns an evaluated key into the text that is stored. Numbers become their decimal text, so that 42 and "42" are one
+ * key whatever type a column has; NUL is refused because SQLite would cut the text there.
+ *
+ * @returns the key, undefined for "no key", or an error with the reason
+ */
+export function keyOf(evaluation: Evaluation): { ok: true; key?: string } | { ok: false; reason: string } {
+  if (evaluation.kind === "error") return { ok: false, reason: evaluation.reason };
+  if (evaluation.kind === "missing" || evaluation.value === null || evaluation.value === undefined) return { ok: true };
+  const { value } = evaluation;
+  if (
+    typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint" && typeof value !== "boolean"
+  ) {
+    return {
+      ok: false,
+      reason: `a key must be text, a number or a boolean, got ${Array.isArray(value) ? "a list" : typeof value}`,
+    };
+  }
+  const key = String(value);
+  if (key === "") return { ok: true };
+  if (!key.isWellFormed()) return { ok: false, reason: "a key must be valid Unicode" };
+  if (key.includes("\0")) return { ok: false, reason: "a key must not contain NUL" };
+  if (key.length > keyLengthMax) {
+    return { ok: false, reason: `a key has at most ${keyLengthMax} characters, got ${key.length}` };
+  }
+  return { ok: true, key };
+}

@@ -1,0 +1,22 @@
+/**
+ * What came of one attempt. The runner reports it; `delivery.ts` decides what follows from it.
+ */
+
+export type Outcome =
+  /** Done; `result` is the handler's return value as JSON text or the target's status line. */
+  | { readonly kind: "succeeded"; readonly result?: string }
+  /** Counts as an attempt and may be retried. `died` says that its process ended unasked; being killed at the timeout is no death. */
+  | { readonly kind: "failed"; readonly reason: string; readonly retryAfterMs?: number; readonly died?: boolean }
+  /** Will never succeed: no retry. */
+  | { readonly kind: "rejected"; readonly reason: string }
+  /** Stopped from outside through no fault of its own; does not count. */
+  | { readonly kind: "interrupted"; readonly reason: string };
+
+/** Everything that a runner has to say about one attempt. */
+export interface AttemptReport {
+  readonly outcome: Outcome;
+  /** What the handler printed, or what the target answered; capped by the runner. */
+  readonly output?: string;
+  /** The content hash of the handler that ran. */
+  readonly codeHash?: string;
+}

@@ -1,0 +1,54 @@
+/**
+ * What the engine tells whoever listens: one record per unit of work, with every id and the decision taken. The log
+ * lines, the live tail and the metrics are all made of these.
+ */
+
+import type { DeliveryState } from "../domain/delivery.ts";
+import type { Outcome } from "../domain/outcome.ts";
+
+/** One unit of work, done. */
+export type Observation =
+  | {
+    readonly kind: "event.received";
+    readonly at: number;
+    readonly eventId: string;
+    readonly source: string;
+    readonly type: string;
+    readonly status: "accepted" | "duplicate";
+    /** Names of the queues that it went to; empty when no route matched. */
+    readonly queues: readonly string[];
+  }
+  | {
+    readonly kind: "request.refused";
+    readonly at: number;
+    readonly source: string;
+    readonly status: number;
+    readonly reason: string;
+  }
+  | {
+    readonly kind: "delivery.attempted";
+    readonly at: number;
+    readonly deliveryId: string;
+    readonly eventId: string;
+    readonly eventType: string;
+    readonly source: string;
+    readonly queue: string;
+    readonly lane?: string;
+    readonly attempt: number;
+    readonly durationMs: number;
+    readonly outcome: Outcome["kind"];
+    readonly state: DeliveryState;
+    readonly reason?: string;
+    /** When it will be tried again, if it will. */
+    readonly dueAt?: number;
+  }
+  | { readonly kind: "lease.lost"; readonly at: number; readonly deliveryId: string; readonly queue: string }
+  | {
+    readonly kind: "engine";
+    readonly at: number;
+    readonly level: "info" | "warn" | "error";
+    readonly message: string;
+  };
+
+/** Takes an observation; must not throw and must return at once. */
+export type Observer = (observation: Observation) => void;

@@ -1,0 +1,247 @@
+/**
+ * The face of the log: one method per transition of the state machine and one per read. Nothing outside this folder
+ * knows SQL; every method is asynchronous, so that the storage can live on a thread or a server of its own.
+ *
+ * Every write is one atomic batch that is safe to repeat, because a reply of a remote server can be lost.
+ */
+
+import type { DeliveryState, Transition } from "../domain/delivery.ts";
+import type { Event, HeaderMap } from "../domain/event.ts";
+import type { Outcome } from "../domain/outcome.ts";
+
+/** A verified request and the events in it, as the intake hands them over. All of it commits together. */
+export interface NewRequest {
+  readonly id: string;
+  readonly source: string;
+  readonly query: string;
+  readonly headers: HeaderMap;
+  readonly raw: Uint8Array;
+  readonly receivedAt: number;
+  readonly configHash: string;
+  readonly events: readonly NewEvent[];
+}
+
+/** One event of a request. */
+export interface NewEvent {
+  readonly id: string;
+  /** The event's own body as JSON text, when it is not simply the whole request's. */
+  readonly item?: string;
+  readonly type: string;
+  readonly idempotencyKey?: string;
+  readonly time?: number;
+  /** Hex SHA-256 of the event's content: of `item`, or else of the request's bytes. */
+  readonly sha256: string;
+  readonly deliveries: readonly NewDelivery[];
+}
+
+/** One delivery of a new event. */
+export interface NewDelivery {
+  readonly id: string;
+  readonly queue: QueueId;
+  readonly lane?: string;
+  /** Why it cannot run before a person has looked; without it the store decides between ready and blocked. */
+  readonly parkedReason?: string;
+}
+
+/** Whether an event is new. A duplicate carries the id of the first event with its key. */
+export interface Appended {
+  readonly status: "accepted" | "duplicate";
+  readonly eventId: string;
+}
+
+/** A queue's number in the log. */
+export type QueueId = number;
+
+/** What the scheduler may take at once from one queue. */
+export interface Credit {
+  readonly queue: QueueId;
+  readonly limit: number;
+}
+
+/** A delivery that now belongs to this engine until it is settled. */
+export interface ClaimedDelivery {
+  readonly id: string;
+  readonly queue: QueueId;
+  readonly token: string;
+  readonly lane?: string;
+  /** Claims so far, this one included: the attempt's number in the log. */
+  readonly executions: number;
+  readonly failures: number;
+  readonly deaths: number;
+  /** The delivery that this one, through any number of redeliveries, goes back to. */
+  readonly lineage: string;
+  readonly event: Event;
+}
+
+/** What a claim brought, and when it is worth asking again. */
+export interface Claim {
+  readonly deliveries: readonly ClaimedDelivery[];
+  /** When the earliest delivery that is not due yet will be; undefined when there is none. */
+  readonly nextDueAt?: number;
+}
+
+/** The end of one attempt. */
+export interface Settlement {
+  readonly deliveryId: string;
+  readonly token: string;
+  readonly transition: Transition;
+  readonly attempt: {
+    readonly n: number;
+    readonly startedAt: number;
+    readonly finishedAt: number;
+    readonly outcome: Outcome["kind"];
+    readonly reason?: string;
+    readonly output?: string;
+    readonly codeHash?: string;
+  };
+}
+
+/** One line of `events list`. */
+export interface EventRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly idempotencyKey?: string;
+  readonly time?: number;
+  readonly receivedAt: number;
+  /** How often the same key came again. */
+  readonly duplicates: number;
+  /** How many deliveries it has in each state; empty when no route matched. */
+  readonly deliveries: Readonly<Partial<Record<DeliveryState, number>>>;
+}
+
+/** Everything about one event. */
+export interface EventDetail extends EventRow {
+  readonly query: string;
+  readonly headers: HeaderMap;
+  readonly raw: Uint8Array;
+  readonly item?: string;
+  readonly deliveryRows: readonly DeliveryRow[];
+}
+
+/** One line of `deliveries list`. */
+export interface DeliveryRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly source: string;
+  readonly route: string;
+  /** Empty for a handler. */
+  readonly target: string;
+  readonly lane?: string;
+  readonly state: DeliveryState;
+  /** Why it is where it is: the last failure, what it waits for, why it was parked. */
+  readonly reason?: string;
+  /** When it may run next, while it is ready. */
+  readonly dueAt?: number;
+  readonly executions: number;
+  readonly failures: number;
+  readonly createdAt: number;
+  readonly finishedAt?: number;
+  readonly lineage: string;
+  /** The delivery that this one repeats. */
+  readonly redeliveryOf?: string;
+}
+
+/** Everything about one delivery. */
+export interface DeliveryDetail extends DeliveryRow {
+  /** The handler's return value as JSON text, or the target's status line. */
+  readonly result?: string;
+  /** The delivery at the head of its lane, while it is blocked. */
+  readonly behind?: string;
+  readonly attempts: readonly AttemptRow[];
+}
+
+/** One attempt as it is kept. */
+export interface AttemptRow {
+  readonly n: number;
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  readonly outcome: Outcome["kind"];
+  readonly reason?: string;
+  readonly output?: string;
+  readonly codeHash?: string;
+}
+
+/** A page of a listing: newest first. Hand `nextBefore` back as `before` for the next one. */
+export interface Page<Row> {
+  readonly rows: readonly Row[];
+  readonly nextBefore?: number;
+}
+
+/** Which events to list. */
+export interface EventFilter {
+  readonly source?: string;
+  readonly type?: string;
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Which deliveries to list. */
+export interface DeliveryFilter {
+  readonly route?: string;
+  readonly target?: string;
+  readonly lane?: string;
+  readonly state?: DeliveryState;
+  readonly eventId?: string;
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** The open deliveries of one queue, and its dead ones. */
+export interface QueueRow {
+  readonly route: string;
+  readonly target: string;
+  readonly ready: number;
+  readonly blocked: number;
+  readonly running: number;
+  readonly parked: number;
+  readonly dead: number;
+  /** When the oldest open delivery was created. */
+  readonly oldestAt?: number;
+}
+
+/** The log could not be read or written; nothing may be acknowledged. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+/** The log. */
+export interface Store {
+  /** Makes sure that each queue has a row. Returns their numbers in the order asked for. */
+  registerQueues(queues: readonly { route: string; target: string }[]): Promise<QueueId[]>;
+  /**
+   * Appends a request with its events and deliveries; concurrent appends share one commit.
+   *
+   * @returns one answer per event, only after it is durable
+   * @throws StoreUnavailable when it may not be durable
+   */
+  append(request: NewRequest): Promise<Appended[]>;
+  /** Takes due deliveries of the given queues, each under this claim's fresh token. */
+  claim(credits: readonly Credit[], claim: { token: string; now: number }): Promise<Claim>;
+  /** Ends an attempt. False when the lease was lost: nothing was written. */
+  settle(settlement: Settlement): Promise<boolean>;
+  /** Takes back what engines that are gone had claimed. Returns how many deliveries. */
+  recover(at: { now: number }): Promise<number>;
+  /** States that this engine lives, so that no other one takes its work; only a remote log needs it. */
+  beat(at: { now: number }): Promise<void>;
+  /** Cancels a delivery that is not running and not finished. False when it was one of these. */
+  cancel(deliveryId: string, at: { now: number; reason: string }): Promise<boolean>;
+  /**
+   * Makes a new delivery from a finished one.
+   *
+   * @returns false when the old one is not finished or does not exist, or its event is gone
+   */
+  redeliver(deliveryId: string, made: { id: string; now: number }): Promise<boolean>;
+
+  event(id: string): Promise<EventDetail | undefined>;
+  events(filter: EventFilter): Promise<Page<EventRow>>;
+  delivery(id: string): Promise<DeliveryDetail | undefined>;
+  deliveries(filter: DeliveryFilter): Promise<Page<DeliveryRow>>;
+  queues(): Promise<QueueRow[]>;
+  /** Throws StoreUnavailable when the log cannot be read. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
