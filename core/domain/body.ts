@@ -77,12 +77,14 @@ function exactIntegers(_key: string, value: unknown, context?: { source?: string
 }
 
 function parseForm(bytes: Uint8Array): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = Object.create(null);
+  const fields = new Map<string, string | string[]>();
   for (const [name, value] of new URLSearchParams(new TextDecoder().decode(bytes))) {
-    const before = fields[name];
-    fields[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    const before = fields.get(name);
+    // Pushed in place: copying the list for each repeat would let one body of a single name cost quadratic time.
+    if (Array.isArray(before)) before.push(value);
+    else fields.set(name, before === undefined ? value : [before, value]);
   }
-  return { ...fields };
+  return Object.fromEntries(fields);
 }
 
 /** Counts nesting on the bytes, so that a deep body is refused before anything recursive touches it. */

@@ -63,9 +63,9 @@ export function parseRate(text: string): Rate | undefined {
   return { count: Number(count), perMs: unitMs[unit!]! };
 }
 
-/** Writes milliseconds the way people write them: `1h30m`, `45s`, `250ms`. */
+/** Writes milliseconds the way people write them: `1h30m`, `45s`, `250ms`; from one second on, to the nearest second. */
 export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
+  if (Math.round(ms) < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
   let rest = Math.round(ms / 1_000) * 1_000;
   let text = "";
   for (const unit of ["d", "h", "m", "s"]) {

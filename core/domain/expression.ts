@@ -34,6 +34,11 @@ export interface Expression {
 /** Longest key that an expression may produce, in UTF-16 units. */
 export const keyLengthMax = 512;
 
+/** What kind of value an expression gave, in the words of a reason. */
+export function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "a list" : typeof value;
+}
+
 /**
  * Turns an evaluated key into the text that is stored. Numbers become their decimal text, so that 42 and "42" are one
  * key whatever type a column has; NUL is refused because SQLite would cut the text there.
@@ -49,8 +54,11 @@ export function keyOf(evaluation: Evaluation): { ok: true; key?: string } | { ok
   ) {
     return {
       ok: false,
-      reason: `a key must be text, a number or a boolean, got ${Array.isArray(value) ? "a list" : typeof value}`,
+      reason: `a key must be text, a number or a boolean, got ${kindOf(value)}`,
     };
+  }
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return { ok: false, reason: `a key must be a finite number, got ${value}` };
   }
   const key = String(value);
   if (key === "") return { ok: true };

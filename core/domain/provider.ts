@@ -74,6 +74,8 @@ export interface SchemeSettings {
 
 /** A provider bound to one source's secrets and options: all per-source work is done once, here. */
 export interface Scheme {
+  /** Headers that carry proof because this source's options name them, besides the provider's own; they are not stored. */
+  readonly signatureHeaders?: readonly string[];
   /** Checks the proof over the raw bytes. Never throws for anything that a caller can send. */
   verify(request: IncomingRequest, at: { now: number }): Verification | Promise<Verification>;
   /** Says which events a verified request carries. At least one, unless the body is an empty batch. */

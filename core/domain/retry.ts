@@ -57,16 +57,22 @@ export function exponentialSchedule(
   return schedule;
 }
 
+/** The two forms of an HTTP date that name their zone: the current one, and the one of RFC 850. */
+const zonedDate = /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[A-Z][a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8} GMT$/;
+
+/** The form of C's asctime, which is meant in GMT and does not say so. */
+const asctimeDate = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;
+
 /**
- * Reads a Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3).
+ * Reads a Retry-After header: seconds, or one of the three forms of an HTTP date (RFC 9110, 10.2.3 and 5.6.7).
  *
  * @returns milliseconds from now, or undefined when the header says nothing usable
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   const text = header.trim();
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
-  if (!/^[A-Za-z]{3},? /.test(text)) return undefined;
-  const at = Date.parse(text);
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1_000, Number.MAX_SAFE_INTEGER);
+  const date = zonedDate.test(text) ? text : asctimeDate.test(text) ? `${text} GMT` : "";
+  const at = Date.parse(date);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }

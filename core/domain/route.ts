@@ -3,7 +3,7 @@
  */
 
 import type { Route } from "./config.ts";
-import { keyOf, type Scope } from "./expression.ts";
+import { keyOf, kindOf, type Scope } from "./expression.ts";
 
 /** What one route makes of one event. */
 export type RouteDecision =
@@ -36,7 +36,7 @@ function decide(route: Route, scope: Scope): RouteDecision {
     if (held.kind === "error") return { kind: "parked", route, reason: `when: ${held.reason}` };
     if (held.kind === "missing") return { kind: "unmatched", route, reason: `when: ${held.reason}` };
     if (typeof held.value !== "boolean") {
-      return { kind: "parked", route, reason: `when: must be true or false, got ${typeof held.value}` };
+      return { kind: "parked", route, reason: `when: must be true or false, got ${kindOf(held.value)}` };
     }
     if (!held.value) return { kind: "unmatched", route, reason: `when: ${route.when.text} is false` };
   }

@@ -3,13 +3,37 @@
  * decides is in `domain/`; this file puts the steps in order.
  */
 
+import { createHash } from "node:crypto";
+import { parseBody } from "../domain/body.ts";
+import type { Clock } from "../domain/clock.ts";
 import type { HttpSource } from "../domain/config.ts";
-import type { IncomingRequest } from "../domain/event.ts";
-import type { Answer } from "../domain/provider.ts";
-import type { Appended } from "../store/store.ts";
+import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
+import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
+import type { Answer, DescribedEvent } from "../domain/provider.ts";
+import { match } from "../domain/route.ts";
+import type { Appended, NewDelivery, NewEvent, Store } from "../store/store.ts";
+import type { Generation, Queue } from "./generation.ts";
+import type { Observer } from "./observer.ts";
+import type { IdMaker } from "./system_clock.ts";
+
+/** Most events that one request may carry. */
+export const eventsPerRequestMax = 10_000;
+
+/** Longest event type that is kept; the rest of a longer one is cut. */
+export const typeLengthMax = 256;
 
 /** Why a request was not accepted, as far as the caller may know. */
 export type RefusalKind = "unverified" | "unparsable" | "invalid";
+
+/** Nothing was logged. `detail` may be shown to the caller; `reason` is for the operator alone. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly refusal: RefusalKind;
+  readonly reason: string;
+  readonly detail?: string;
+  /** For `invalid`: the JSON paths that do not fit the source's schema. */
+  readonly paths?: readonly string[];
+}
 
 /** What the intake made of a request. */
 export type Intaken =
@@ -17,15 +41,7 @@ export type Intaken =
   | { readonly kind: "accepted"; readonly events: readonly Appended[]; readonly answer?: Answer }
   /** A question of the sender, answered; nothing was logged. */
   | { readonly kind: "handshake"; readonly answer: Answer }
-  /** Nothing was logged. `detail` may be shown to the caller; `reason` is for the operator alone. */
-  | {
-    readonly kind: "refused";
-    readonly refusal: RefusalKind;
-    readonly reason: string;
-    readonly detail?: string;
-    /** For `invalid`: the JSON paths that do not fit the source's schema. */
-    readonly paths?: readonly string[];
-  };
+  | Refused;
 
 /** Something a program publishes by itself. */
 export interface Publication {
@@ -39,6 +55,262 @@ export interface Publication {
 export interface Intake {
   /** @throws StoreUnavailable when nothing may be acknowledged */
   receive(source: HttpSource, request: IncomingRequest): Promise<Intaken>;
-  /** @throws StoreUnavailable likewise; RangeError for a source that is not there to publish under */
+  /**
+   * @throws StoreUnavailable likewise
+   * @throws RangeError for a source that is not there to publish under
+   * @throws TypeError for a body that is not JSON, or a key that cannot be one
+   */
   publish(publication: Publication): Promise<Appended>;
+}
+
+/** Options of {@link createIntake}. */
+export interface IntakeOptions {
+  readonly store: Pick<Store, "append">;
+  readonly generation: () => Generation;
+  readonly clock: Clock;
+  readonly makeId: IdMaker;
+  readonly observe: Observer;
+  /** Tells the scheduler that there may be work. */
+  readonly wake: () => void;
+}
+
+/** An event on its way in. */
+interface Arrival extends DescribedEvent {
+  /** JSON text of the body when it is not simply the request's. */
+  readonly item?: string;
+  /** An expression of the source failed: a person has to look before it runs. */
+  readonly parkedReason?: string;
+}
+
+/** A request's worth of arrivals. */
+interface Batch {
+  readonly source: string;
+  readonly receivedAt: number;
+  readonly headers: HeaderMap;
+  readonly query: string;
+  readonly raw: Uint8Array;
+  readonly arrivals: readonly Arrival[];
+}
+
+/** Makes the way into the log. */
+export function createIntake(options: IntakeOptions): Intake {
+  const { store, generation, makeId, observe, wake } = options;
+
+  async function append(batch: Batch): Promise<Appended[]> {
+    const current = generation();
+    const queuesOf = new Map<string, string[]>();
+    const events = batch.arrivals.map((arrival): NewEvent => {
+      const id = makeId("evt");
+      const queues = route(arrival, { id, batch, current });
+      queuesOf.set(id, queues.map(({ queue }) => queue.name));
+      return {
+        id,
+        item: arrival.item,
+        type: arrival.type,
+        idempotencyKey: arrival.id,
+        time: arrival.time,
+        sha256: createHash("sha256").update(arrival.item ?? batch.raw).digest("hex"),
+        deliveries: queues.map((routed): NewDelivery => ({
+          id: makeId("dlv"),
+          queue: routed.queue.id,
+          lane: routed.lane,
+          parkedReason: routed.parkedReason,
+        })),
+      };
+    });
+    const { source, query, headers, raw, receivedAt } = batch;
+    const request = {
+      id: makeId("req"),
+      source,
+      query,
+      headers,
+      raw,
+      receivedAt,
+      configHash: current.config.hash,
+      events,
+    };
+    // If the process dies before this resolves, nobody was answered and the sender tries again.
+    const appended = await store.append(request);
+    wake();
+    appended.forEach(({ status, eventId }, at) =>
+      observe({
+        kind: "event.received",
+        at: receivedAt,
+        eventId,
+        source,
+        type: events[at]!.type,
+        status,
+        queues: status === "accepted" ? queuesOf.get(eventId) ?? [] : [],
+      })
+    );
+    return appended;
+  }
+
+  return {
+    async receive(source, request) {
+      const verification = await source.scheme.verify(request, { now: options.clock.now() });
+      if (!verification.ok) return refuse("unverified", verification.reason);
+      const verified = verification.request;
+      const parsed = parseBody(verified.body, verified.headers["content-type"]);
+      if (!parsed.ok) return refuse("unparsable", parsed.reason, { detail: parsed.reason });
+      const handshake = source.scheme.handshake?.(verified, parsed.value);
+      if (handshake !== undefined) return { kind: "handshake", answer: handshake };
+
+      const headers = storableHeaders(verified.headers, source.provider.signatureHeaders);
+      const query = new URL(verified.url).search.slice(1);
+      const described = source.scheme.describe(verified, parsed.value);
+      const arrivals = arrive(source, described, {
+        body: parsed.value,
+        headers,
+        query,
+        receivedAt: verified.receivedAt,
+      });
+      if ("refusal" in arrivals) return arrivals;
+      const answer = source.scheme.accepted?.(verified);
+      if (arrivals.length === 0) return { kind: "accepted", events: [], answer };
+      const batch = {
+        source: source.name,
+        receivedAt: verified.receivedAt,
+        headers,
+        query,
+        raw: verified.body,
+        arrivals,
+      };
+      return { kind: "accepted", events: await append(batch), answer };
+    },
+
+    async publish(publication) {
+      const source = generation().config.sources.get(publication.source);
+      if (source?.kind !== "publish") {
+        throw new RangeError(
+          `cannot publish under "${publication.source}": expected a source with "publish: true" in routes.yaml`,
+        );
+      }
+      const key = keyOf({ kind: "value", value: publication.idempotencyKey });
+      if (!key.ok) throw new TypeError(`cannot publish: idempotencyKey: ${key.reason}`);
+      const text = JSON.stringify(publication.body ?? null);
+      if (text === undefined) throw new TypeError("cannot publish: the body must be a value that JSON can hold");
+      const [appended] = await append({
+        source: source.name,
+        receivedAt: options.clock.now(),
+        headers: { "content-type": "application/json" },
+        query: "",
+        raw: new TextEncoder().encode(text),
+        arrivals: [{ id: key.key, type: cleanType(publication.type), body: JSON.parse(text) }],
+      });
+      return appended!;
+    },
+  };
+}
+
+function refuse(
+  refusal: RefusalKind,
+  reason: string,
+  shown: { detail?: string; paths?: readonly string[] } = {},
+): Refused {
+  return { kind: "refused", refusal, reason, ...shown };
+}
+
+/** Applies what the source itself says (`split`, `id`, `type`, `schema`) to what its provider described. */
+function arrive(
+  source: HttpSource,
+  described: readonly DescribedEvent[],
+  request: { body: unknown; headers: HeaderMap; query: string; receivedAt: number },
+): Arrival[] | Refused {
+  const found = source.split === undefined ? described : splitBody(source, source.split, described, request);
+  if ("refusal" in found) return found;
+  if (found.length > eventsPerRequestMax) {
+    const reason = `the request carries ${found.length} events, at most ${eventsPerRequestMax} are accepted`;
+    return refuse("invalid", reason, { detail: reason });
+  }
+  const arrivals: Arrival[] = [];
+  for (const event of found) {
+    const paths = source.schema?.(event.body) ?? [];
+    if (paths.length > 0) {
+      return refuse("invalid", `schema: ${paths.join("; ")}`, {
+        detail: "the body does not fit the source's schema",
+        paths,
+      });
+    }
+    const scope = scopeOf({ ...event, id: "", source: source.name }, request);
+    const type = evaluateText(source.type, scope, event.type);
+    const id = evaluateText(source.id, scope, event.id);
+    arrivals.push({
+      id: id.text,
+      type: cleanType(type.text),
+      time: event.time,
+      body: event.body,
+      item: event.body === request.body ? undefined : JSON.stringify(event.body),
+      parkedReason: id.error !== undefined
+        ? `${source.id === undefined ? "the sender's id" : "id"}: ${id.error}`
+        : type.error === undefined
+        ? undefined
+        : `type: ${type.error}`,
+    });
+  }
+  return arrivals;
+}
+
+function splitBody(
+  source: HttpSource,
+  split: Expression,
+  described: readonly DescribedEvent[],
+  request: { body: unknown; headers: HeaderMap; query: string; receivedAt: number },
+): DescribedEvent[] | Refused {
+  const whole = described[0] ?? { type: "unknown", body: request.body };
+  const items = split.evaluate(scopeOf({ ...whole, id: "", source: source.name, body: request.body }, request));
+  if (items.kind === "value" && Array.isArray(items.value)) {
+    // The provider's id names the request, not its items: only the source's own `id` can tell them apart.
+    return items.value.map((body) => ({ type: whole.type, time: whole.time, body }));
+  }
+  const reason = items.kind === "value" ? `split: ${split.text} is not a list` : `split: ${items.reason}`;
+  return refuse("invalid", reason, { detail: reason });
+}
+
+/** The value of an optional expression as key text; missing is the provider's own. */
+function evaluateText(
+  expression: Expression | undefined,
+  scope: Scope,
+  own: string | undefined,
+): { text?: string; error?: string } {
+  const key = keyOf(expression?.evaluate(scope) ?? { kind: "value", value: own });
+  if (!key.ok) return { text: undefined, error: key.reason };
+  return { text: key.key ?? own };
+}
+
+/** Where one event goes. */
+interface Routed {
+  readonly queue: Queue;
+  readonly lane?: string;
+  readonly parkedReason?: string;
+}
+
+function route(arrival: Arrival, at: { id: string; batch: Batch; current: Generation }): Routed[] {
+  const { batch, current } = at;
+  const scope = scopeOf({ ...arrival, id: at.id, source: batch.source }, batch);
+  return match(current.config.routes, scope).flatMap((decision): Routed[] => {
+    if (decision.kind === "unmatched") return [];
+    const parkedReason = arrival.parkedReason ?? (decision.kind === "parked" ? decision.reason : undefined);
+    const lane = parkedReason === undefined && decision.kind === "matched" ? decision.lane : undefined;
+    return current.queuesOf(decision.route).map((queue) => ({ queue, lane, parkedReason }));
+  });
+}
+
+function scopeOf(
+  event: DescribedEvent & { id: string; source: string },
+  request: { headers: HeaderMap; query: string; receivedAt: number },
+): Scope {
+  const { id, source, type, time } = event;
+  return {
+    event: { id, source, type, time, receivedAt: request.receivedAt },
+    body: event.body,
+    headers: request.headers,
+    query: Object.fromEntries(new URLSearchParams(request.query)),
+  };
+}
+
+function cleanType(type: string | undefined): string {
+  // deno-lint-ignore no-control-regex -- control characters are exactly what must not reach a terminal or SQLite
+  const clean = (type ?? "").replaceAll(/[\u0000-\u001f\u007f]/g, "\uFFFD").toWellFormed().slice(0, typeLengthMax);
+  return clean === "" ? "unknown" : clean;
 }

@@ -60,6 +60,8 @@ export interface Credit {
 
 /** A delivery that now belongs to this engine until it is settled. */
 export interface ClaimedDelivery {
+  /** Its position: the order of the log. */
+  readonly seq: number;
   readonly id: string;
   readonly queue: QueueId;
   readonly token: string;
@@ -82,8 +84,7 @@ export interface Claim {
 
 /** The end of one attempt. */
 export interface Settlement {
-  readonly deliveryId: string;
-  readonly token: string;
+  readonly delivery: ClaimedDelivery;
   readonly transition: Transition;
   readonly attempt: {
     readonly n: number;
@@ -210,6 +211,8 @@ export class StoreUnavailable extends Error {
 
 /** The log. */
 export interface Store {
+  /** How many deliveries of the engine before this one were taken back when the log was opened. */
+  readonly recovered: number;
   /** Makes sure that each queue has a row. Returns their numbers in the order asked for. */
   registerQueues(queues: readonly { route: string; target: string }[]): Promise<QueueId[]>;
   /**
@@ -223,10 +226,13 @@ export interface Store {
   claim(credits: readonly Credit[], claim: { token: string; now: number }): Promise<Claim>;
   /** Ends an attempt. False when the lease was lost: nothing was written. */
   settle(settlement: Settlement): Promise<boolean>;
-  /** Takes back what engines that are gone had claimed. Returns how many deliveries. */
-  recover(at: { now: number }): Promise<number>;
-  /** States that this engine lives, so that no other one takes its work; only a remote log needs it. */
-  beat(at: { now: number }): Promise<void>;
+  /**
+   * States that this engine lives, and takes over the work of engines that have stopped saying so. On a local file,
+   * where the lock says it, there is nothing to do.
+   *
+   * @returns how many deliveries were taken over
+   */
+  beat(at: { now: number; monotonic: number }): Promise<number>;
   /** Cancels a delivery that is not running and not finished. False when it was one of these. */
   cancel(deliveryId: string, at: { now: number; reason: string }): Promise<boolean>;
   /**

@@ -1,0 +1,148 @@
+/**
+ * Typed client of the admin API: what every command that looks at a running engine goes through. None of them ever
+ * opens the database of a running engine.
+ */
+
+import type { DeliveryDetail, DeliveryRow, EventRow, EventView, Page, StatusView } from "../core/mod.ts";
+import { adminTokenFile, adminTokenPath, findAdminToken } from "./admin_token.ts";
+import { Failure, UsageError } from "./failure.ts";
+
+/** Where the engine is; the options that all these commands share. */
+export interface EngineOptions {
+  /** Path of routes.yaml. */
+  readonly config: string;
+  /** The admin address, when it is not the one of routes.yaml. */
+  readonly admin?: string;
+}
+
+/** Which deliveries to list. */
+export interface DeliveryQuery {
+  readonly route?: string;
+  readonly target?: string;
+  readonly lane?: string;
+  readonly state?: string;
+  readonly eventId?: string;
+  readonly before?: number;
+  readonly limit?: number;
+}
+
+/** Which events to list. */
+export interface EventQuery {
+  readonly source?: string;
+  readonly type?: string;
+  readonly before?: number;
+  readonly limit?: number;
+}
+
+/** Longest wait for an answer. */
+const answerTimeoutMs = 10_000;
+
+/** The admin API of one engine. Every method throws {@link Failure} with what a person can do about it. */
+export interface Client {
+  status(): Promise<StatusView>;
+  events(query: EventQuery): Promise<Page<EventRow>>;
+  event(id: string): Promise<EventView>;
+  deliveries(query: DeliveryQuery): Promise<Page<DeliveryRow>>;
+  delivery(id: string): Promise<DeliveryDetail>;
+  dead(query: DeliveryQuery): Promise<Page<DeliveryRow>>;
+  redeliver(id: string): Promise<{ id: string }>;
+  cancel(id: string): Promise<void>;
+}
+
+/** Finds the engine of a project: its address and its token. */
+export async function connect(options: EngineOptions): Promise<Client> {
+  const token = await findAdminToken(options.config);
+  if (token === undefined) {
+    throw new Failure(
+      `no admin token: set WEIR_ADMIN_TOKEN, or run \`weir serve\`, which writes ${adminTokenPath(options.config)}`,
+    );
+  }
+  const url = options.admin ?? Deno.env.get("WEIR_ADMIN_URL") ?? await adminUrl(options.config);
+  if (!URL.canParse(url)) throw new UsageError(`the admin address must be a URL, got ${JSON.stringify(url)}`);
+  return createClient(url, token);
+}
+
+/** Makes a client for an address and a token that are already known. */
+export function createClient(url: string, token: string): Client {
+  const base = `${url.replace(/\/+$/, "")}/api/v1`;
+  const ask = <Answer>(path: string, method: "GET" | "POST" = "GET") =>
+    request(`${base}${path}`, { method, token }) as Promise<Answer>;
+  return {
+    status: () => ask("/status"),
+    events: (query) => ask(`/events${queryText(query)}`),
+    event: (id) => ask(`/events/${encodeURIComponent(id)}`),
+    deliveries: (query) => ask(`/deliveries${queryText(query)}`),
+    delivery: (id) => ask(`/deliveries/${encodeURIComponent(id)}`),
+    dead: (query) => ask(`/dead${queryText(query)}`),
+    redeliver: (id) => ask(`/deliveries/${encodeURIComponent(id)}/redeliver`, "POST"),
+    cancel: (id) => ask(`/deliveries/${encodeURIComponent(id)}/cancel`, "POST"),
+  };
+}
+
+/** The URL of a listen address as this machine reaches it. */
+export function localUrl(address: { hostname: string; port: number }): string {
+  const any: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const hostname = any[address.hostname] ?? address.hostname;
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${address.port}`;
+}
+
+async function request(url: string, call: { method: string; token: string }): Promise<unknown> {
+  let response: Response;
+  let answer: string;
+  try {
+    response = await fetch(url, {
+      method: call.method,
+      headers: { authorization: `Bearer ${call.token}`, accept: "application/json" },
+      redirect: "error",
+      signal: AbortSignal.timeout(answerTimeoutMs),
+    });
+    answer = await response.text();
+  } catch (thrown) {
+    throw new Failure(
+      `no engine answers at ${new URL(url).origin}: is \`weir serve\` running, and is this its admin address? ` +
+        `(${(thrown as Error).message})`,
+    );
+  }
+  const body = parseAnswer(answer);
+  if (response.ok) return body;
+  if (response.status === 401) {
+    throw new Failure(
+      `the engine at ${new URL(url).origin} refused the admin token: it was started with another one ` +
+        `(WEIR_ADMIN_TOKEN, or ${adminTokenFile} beside its routes.yaml)`,
+    );
+  }
+  const problem = body as { detail?: string; issues?: { path: string; message: string }[] } | undefined;
+  const text = problem?.detail ?? `the engine answered ${response.status} to ${call.method} ${url}`;
+  // What the command was called with is all that such a request is made of.
+  if (response.status === 400) {
+    throw new UsageError(
+      [text, ...(problem?.issues ?? []).map(({ path, message }) => `${path}: ${message}`)].join("; "),
+    );
+  }
+  throw new Failure(text);
+}
+
+function parseAnswer(text: string): unknown {
+  try {
+    return text === "" ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function queryText(query: object): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined).map((
+    [name, value],
+  ) => [name, `${value}`]);
+  return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
+}
+
+async function adminUrl(config: string): Promise<string> {
+  const { loadProject } = await import("./project.ts");
+  const project = await loadProject(config);
+  if (project.ok) return localUrl(project.config.server.admin);
+  throw new Failure(
+    `cannot tell the engine's admin address, because ${config} is not valid (see \`weir check\`): ` +
+      "mend it, or name the address with --admin http://127.0.0.1:8081",
+  );
+}

@@ -1,0 +1,69 @@
+/**
+ * `weir dev`: the engine of a project while somebody works on it. The files of the configuration are watched and
+ * reloaded, and everything that happens is shown as it happens.
+ */
+
+import { dirname, resolve } from "node:path";
+import { type EngineProcessOptions, runEngine, type RunningEngine } from "./engine_process.ts";
+import { type Log, openLog } from "./log.ts";
+
+/** Editors write a file in several steps; a reload waits until this long nothing happened. */
+const quietMs = 100;
+
+/** Runs the engine with reload and live tail. Returns the exit code. */
+export async function dev(options: { config: string }): Promise<number> {
+  return await runDev({ ...options, log: openLog({ readable: true }) });
+}
+
+/** The same for a command that brings a log and something of its own to do while the engine runs. */
+export async function runDev(options: EngineProcessOptions): Promise<number> {
+  return await runEngine({
+    ...options,
+    running: (engine) => {
+      const unwatch = watchConfig(engine, options.log);
+      const end = options.running?.(engine);
+      return async () => {
+        unwatch();
+        await end?.();
+      };
+    },
+  });
+}
+
+/** Reloads when a file of the configuration changed. Returns what ends the watching. */
+function watchConfig({ weir, reload }: RunningEngine, log: Log): () => void {
+  let watcher: Deno.FsWatcher | undefined;
+  let quiet: number | undefined;
+  let ended = false;
+
+  const watch = async () => {
+    const files = new Set(weir.config.files.map((file) => resolve(file)));
+    // The folders, not the files: most editors put a new file in the place of the old one.
+    const folders = [...new Set([...files].map(dirname))];
+    try {
+      watcher = Deno.watchFs(folders, { recursive: false });
+    } catch (thrown) {
+      log.note("warn", `changes are not watched: ${(thrown as Error).message}`);
+      return;
+    }
+    for await (const event of watcher) {
+      if (event.kind === "access" || !event.paths.some((path) => files.has(path))) continue;
+      clearTimeout(quiet);
+      quiet = setTimeout(reloadAndWatch, quietMs);
+    }
+  };
+  const reloadAndWatch = async () => {
+    await reload();
+    if (ended) return;
+    // The new configuration may be made of other files.
+    watcher?.close();
+    void watch();
+  };
+
+  void watch();
+  return () => {
+    ended = true;
+    clearTimeout(quiet);
+    watcher?.close();
+  };
+}

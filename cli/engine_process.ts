@@ -1,0 +1,142 @@
+/**
+ * An engine as a process: `serve`, `dev` and the demo all run through here. It owns the signals, the admin token, the
+ * reload, and the order in which things start and stop.
+ */
+
+import { createWeir, type Weir } from "../core/mod.ts";
+import { standard } from "../plugins/mod.ts";
+import { keepAdminToken } from "./admin_token.ts";
+import { localUrl } from "./client.ts";
+import type { Log } from "./log.ts";
+import { flushLines } from "./print.ts";
+import { printIssues } from "./project.ts";
+import { count } from "./wording.ts";
+
+/** An engine that listens. */
+export interface RunningEngine {
+  readonly weir: Weir;
+  readonly adminToken: string;
+  readonly ingestUrl: string;
+  readonly adminUrl: string;
+  /** Reads routes.yaml again and says in the log what came of it. */
+  reload(): Promise<void>;
+  /** Asks the engine to stop, like the first SIGTERM. */
+  stop(): void;
+}
+
+/** How to run it. */
+export interface EngineProcessOptions {
+  /** Path of routes.yaml. */
+  readonly config: string;
+  readonly log: Log;
+  /** Called once it listens. What it returns is called before the engine stops. */
+  running?(engine: RunningEngine): void | (() => void | Promise<void>);
+}
+
+/** Exit codes of a process that a second signal ends at once. */
+const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Runs an engine until a signal ends it: the first SIGINT or SIGTERM stops it gracefully, the second at once. SIGHUP
+ * reloads.
+ *
+ * @returns the exit code
+ */
+export async function runEngine(options: EngineProcessOptions): Promise<number> {
+  const { log } = options;
+  const stopping = Promise.withResolvers<void>();
+  let engine: RunningEngine | undefined;
+  let asked = false;
+  // One reload after the other: two at once could end with the older text.
+  let reloading = Promise.resolve();
+  const stop = () => {
+    asked = true;
+    stopping.resolve();
+  };
+  const forget = onSignals({
+    stop: (signal) => {
+      // Before it runs there is nothing to wind up, and whoever asks twice does not want to wait.
+      if (asked || engine === undefined) Deno.exit(signalExitCodes[signal]);
+      log.note("info", "stopping: what is running may finish; once more to stop at once");
+      stop();
+    },
+    reload: () => void engine?.reload(),
+  });
+  try {
+    const adminToken = await keepAdminToken(options.config);
+    const weir = await createWeir({ ...standard(), config: options.config, adminToken });
+    const unobserve = weir.observe(log.observe);
+    try {
+      await weir.start();
+      const on = await weir.listen();
+      engine = {
+        weir,
+        adminToken,
+        ingestUrl: localUrl(on.ingest),
+        adminUrl: localUrl(on.admin),
+        reload: () => reloading = reloading.then(() => reload(weir, log)),
+        stop,
+      };
+      log.note("info", `listening: ingest http://${text(on.ingest)}, admin http://${text(on.admin)}`);
+      const end = options.running?.(engine);
+      await stopping.promise;
+      await end?.();
+    } finally {
+      await weir.stop();
+      unobserve();
+    }
+    log.note("info", "stopped");
+    return 0;
+  } finally {
+    forget();
+    await flushLines();
+  }
+}
+
+/** Reads the configuration again; on any issue the old one stays and every issue is said. */
+async function reload(weir: Weir, log: Log): Promise<void> {
+  const before = weir.config;
+  const reloaded = await weir.reload();
+  if (reloaded.ok) {
+    log.note("info", `reloaded: ${describeChange(before, weir.config)}`);
+  } else {
+    log.note("error", `not reloaded, the configuration before stays: ${count(reloaded.issues.length, "issue")}`);
+    printIssues(reloaded.issues);
+  }
+}
+
+type Names = Pick<Weir["config"], "sources" | "routes" | "hash">;
+
+/** What a reload changed, as far as names tell. */
+function describeChange(before: Names, after: Names): string {
+  if (before.hash === after.hash) return "nothing changed";
+  const parts = [
+    ...changes("source", [...before.sources.keys()], [...after.sources.keys()]),
+    ...changes("route", before.routes.map((route) => route.name), after.routes.map((route) => route.name)),
+  ];
+  const standing = `${count(after.sources.size, "source")}, ${count(after.routes.length, "route")}`;
+  return parts.length === 0 ? standing : `${standing} (${parts.join(", ")})`;
+}
+
+function changes(what: string, before: readonly string[], after: readonly string[]): string[] {
+  const added = after.filter((name) => !before.includes(name)).map((name) => `${what} ${name} added`);
+  const removed = before.filter((name) => !after.includes(name)).map((name) => `${what} ${name} removed`);
+  return [...added, ...removed];
+}
+
+function text(address: { hostname: string; port: number }): string {
+  return `${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`;
+}
+
+/** Listens to the signals of an engine. Returns what stops listening. */
+function onSignals(on: { stop(signal: "SIGINT" | "SIGTERM"): void; reload(): void }): () => void {
+  const listeners: [Deno.Signal, () => void][] = [["SIGINT", () => on.stop("SIGINT")]];
+  // Windows knows neither of these; there a service manager ends the process, which the engine survives.
+  if (Deno.build.os !== "windows") {
+    listeners.push(["SIGTERM", () => on.stop("SIGTERM")], ["SIGHUP", () => on.reload()]);
+  }
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  return () => {
+    for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * `weir status`: whether the engine runs, and what waits in its queues.
+ */
+
+import { connect, type EngineOptions } from "./client.ts";
+import { escapeControls, paint, print, printJson, printTable } from "./print.ts";
+import { describeDuration, describeTime, field, queueOf } from "./wording.ts";
+
+/** Prints the engine's state. Exit code 1 when it is not ready. */
+export async function status(options: EngineOptions & { json?: boolean }): Promise<number> {
+  const view = await (await connect(options)).status();
+  if (options.json) {
+    printJson(view);
+    return view.ready ? 0 : 1;
+  }
+  const now = Date.now();
+  print(
+    `${view.ready ? paint.green("ready") : paint.red("not ready")}${
+      view.closed === undefined ? "" : ` (${escapeControls(view.closed)})`
+    } weir ${view.version}`,
+  );
+  const fields = [
+    field("since", `${describeTime(view.startedAt)} (${describeDuration(now - view.startedAt)})`),
+    field("storage", view.storage),
+    field("config", view.configHash.slice(0, 12)),
+    field("running", view.running),
+  ];
+  for (const line of fields) if (line !== undefined) print(line);
+  if (view.queues.length === 0) return view.ready ? 0 : 1;
+  print();
+  printTable([
+    { title: "QUEUE", value: queueOf },
+    { title: "READY", value: (row) => `${row.ready}` },
+    { title: "RUNNING", value: (row) => `${row.running}` },
+    { title: "BLOCKED", value: (row) => `${row.blocked}` },
+    {
+      title: "PARKED",
+      value: (row) => `${row.parked}`,
+      paint: (text, row) => row.parked > 0 ? paint.yellow(text) : text,
+    },
+    { title: "DEAD", value: (row) => `${row.dead}`, paint: (text, row) => row.dead > 0 ? paint.red(text) : text },
+    { title: "OLDEST", value: (row) => row.oldestAt === undefined ? "" : describeDuration(now - row.oldestAt) },
+  ], view.queues);
+  return view.ready ? 0 : 1;
+}

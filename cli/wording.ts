@@ -1,0 +1,77 @@
+/**
+ * How rows of the log are put into words: states with their colours, counts, times, durations. Everything that prints
+ * rows speaks through here, so that one thing has one wording.
+ */
+
+import type { DeliveryRow } from "../core/mod.ts";
+import { escapeControls, paint } from "./print.ts";
+
+/** The queue of a delivery as people name it: the route, and the target where there is one. */
+export function queueOf(row: { readonly route: string; readonly target: string }): string {
+  return row.target === "" ? row.route : `${row.route}/${row.target}`;
+}
+
+/** Colours the name of a state by how much it wants a person. */
+export function paintState(text: string, state: string): string {
+  switch (state) {
+    case "succeeded":
+      return paint.green(text);
+    case "dead":
+      return paint.red(text);
+    case "parked":
+      return paint.yellow(text);
+    case "running":
+      return paint.cyan(text);
+    default:
+      return text;
+  }
+}
+
+/** `2 succeeded, 1 dead`, or that there are none. */
+export function describeCounts(counts: Readonly<Partial<Record<string, number>>>): string {
+  const parts = Object.entries(counts).filter(([, count]) => (count ?? 0) > 0).map(([state, count]) =>
+    `${count} ${state}`
+  );
+  return parts.length === 0 ? "no route matched" : parts.join(", ");
+}
+
+/** Why a delivery is where it is, in one line. */
+export function describeWait(row: DeliveryRow, now: number): string {
+  const reason = row.reason === undefined ? "" : row.reason;
+  if (row.state !== "ready" || row.dueAt === undefined || row.dueAt <= now) return reason;
+  return `retry in ${describeDuration(row.dueAt - now)}${reason === "" ? "" : `: ${reason}`}`;
+}
+
+/** Milliseconds for a person: `41ms`, `1.2s`, `3m20s`, `5h12m`, `2d4h`. */
+export function describeDuration(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
+  if (ms < 9_950) return `${(ms / 1_000).toFixed(1).replace(".0", "")}s`;
+  const seconds = Math.round(ms / 1_000);
+  const pair = (whole: number, part: number, units: string) =>
+    part === 0 ? `${whole}${units[0]}` : `${whole}${units[0]}${part}${units[1]}`;
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return pair(Math.floor(seconds / 60), seconds % 60, "ms");
+  if (seconds < 86_400) return pair(Math.floor(seconds / 3_600), Math.floor(seconds % 3_600 / 60), "hm");
+  return pair(Math.floor(seconds / 86_400), Math.floor(seconds % 86_400 / 3_600), "dh");
+}
+
+/** `1 route`, `2 routes`. */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+/** Date and time in the zone of whoever looks, to the second. */
+export function describeTime(at: number): string {
+  const date = new Date(at);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${
+    two(date.getMinutes())
+  }:${two(date.getSeconds())}`;
+}
+
+/** A field of a `show`: the name dimmed, the value escaped. */
+export function field(name: string, value: string | number | undefined): string | undefined {
+  return value === undefined || value === ""
+    ? undefined
+    : `${paint.dim(name.padEnd(12))} ${escapeControls(`${value}`)}`;
+}

@@ -1,0 +1,131 @@
+/**
+ * What is wrong with a configuration, and where. Every check adds to one list, so that a person sees all mistakes at
+ * once; no message ever contains a secret.
+ */
+
+import type { RoutesDocument, Spot } from "./document.ts";
+
+/** One thing that is wrong, or worth a warning. */
+export interface ConfigIssue {
+  /** As it was handed in; absent when the configuration is an object. */
+  readonly file?: string;
+  /** From 1. */
+  readonly line?: number;
+  /** From 1, in UTF-16 units. */
+  readonly column?: number;
+  /** Where in the tree: `sources.github.secret`; empty for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Keys and list positions from the root of the file. */
+export type Path = readonly (string | number)[];
+
+/** Collects issues while a configuration is being checked. */
+export interface IssueList {
+  /** Adds an error. Only the first one of a path is kept: what follows from it is noise. */
+  add(path: Path, message: string, spot?: Spot): void;
+  /** Adds a warning. */
+  warn(path: Path, message: string, spot?: Spot): void;
+  /** Whether a path has an error. */
+  has(path: Path): boolean;
+  /** A value as the person wrote it, for a message: short, with `${NAME}` unread, and never a secret. */
+  show(path: Path): string;
+  readonly errors: readonly ConfigIssue[];
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/** Longest rendering of a value in a message, in UTF-16 units. */
+const shownLengthMax = 60;
+
+/** Keys below which values are never shown. */
+const hiddenKeys = ["secret", "auth_token", "headers"];
+
+/**
+ * Makes an empty list.
+ *
+ * @param about.redactions texts that must not be seen, and what stands for each
+ */
+export function createIssueList(
+  about: { document: RoutesDocument; file?: string; redactions: ReadonlyMap<string, string> },
+): IssueList {
+  const { document, file } = about;
+  const redactions = [...about.redactions].sort(([a], [b]) => b.length - a.length);
+  const errors: ConfigIssue[] = [];
+  const warnings: ConfigIssue[] = [];
+  const paths = new Set<string>();
+
+  function issueAt(path: Path, message: string, spot?: Spot): ConfigIssue {
+    const safe = redactions.reduce((text, [secret, name]) => text.replaceAll(secret, () => name), message);
+    return { file, ...document.place(path, spot), path: formatPath(path), message: safe };
+  }
+
+  return {
+    errors,
+    warnings,
+    add(path, message, spot) {
+      const name = formatPath(path);
+      if (!paths.has(name)) errors.push(issueAt(path, message, spot));
+      paths.add(name);
+    },
+    warn(path, message, spot) {
+      warnings.push(issueAt(path, message, spot));
+    },
+    has: (path) => paths.has(formatPath(path)),
+    show(path) {
+      if (path.some((key) => hiddenKeys.includes(String(key)))) return "not shown";
+      return showValue(document.value(path));
+    },
+  };
+}
+
+/** Sorts by place in the file; issues without a place keep their order. */
+export function sortIssues(issues: readonly ConfigIssue[]): ConfigIssue[] {
+  return issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+/** Writes an issue as one line: `routes.yaml:12:5: sources.github.secret: …`. */
+export function formatIssue(issue: ConfigIssue): string {
+  const place = [issue.file, issue.line, issue.column].filter((part) => part !== undefined).join(":");
+  return [place, issue.path, issue.message].filter((part) => part !== "").join(": ");
+}
+
+/** Writes a path the way people do: `routes.mirror.send[0].url`. */
+export function formatPath(path: Path): string {
+  return path.map((key) => typeof key === "number" ? `[${key}]` : `.${key}`).join("").replace(/^\./, "");
+}
+
+/**
+ * A suggestion for a misspelt word, ready to be put at the end of a message.
+ *
+ * @returns `; did you mean "body"?`, or nothing when no candidate is close
+ */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best === undefined ? "" : `; did you mean "${best}"?`;
+}
+
+/** Levenshtein's distance; words far apart in length are not worth the table. */
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 3) return Infinity;
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function showValue(value: unknown): string {
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? "missing";
+  return text.length > shownLengthMax ? `${text.slice(0, shownLengthMax)}…` : text;
+}

@@ -1,0 +1,148 @@
+/**
+ * Keeps every queue as full as it may be: claim what is due, run it, and wake up when something ends, arrives or falls
+ * due. {@link Scheduler.tick} is the unit of progress; nothing here polls.
+ */
+
+import type { Clock, Random } from "../domain/clock.ts";
+import { describeError } from "../domain/error.ts";
+import type { Runner } from "../domain/handler.ts";
+import type { ClaimedDelivery, QueueId, Store } from "../store/store.ts";
+import { execute } from "./execute.ts";
+import type { Generation, Queue } from "./generation.ts";
+import type { Observer } from "./observer.ts";
+
+/** Most attempts at once over all queues. */
+export const runningMax = 512;
+
+/** How long before the end of the grace an attempt is told to stop. */
+const abortMarginMs = 3_000;
+
+/** How long to wait before asking a log again that could not be read. */
+const unavailableRetryMs = 1_000;
+
+/** Options of {@link createScheduler}. */
+export interface SchedulerOptions {
+  readonly store: Pick<Store, "claim" | "settle">;
+  /** The configuration at work now. */
+  readonly generation: () => Generation;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A fresh lease token, unguessable and never repeated. */
+  readonly makeToken: () => string;
+  readonly observe: Observer;
+}
+
+/** The loop that makes the work finish. */
+export interface Scheduler {
+  /** Lets it claim. */
+  start(): void;
+  /** Something may be ready: look soon. Cheap; many calls make one look. */
+  wake(): void;
+  /** Claims once what is due and starts it. Resolves when the attempts have been started, not when they have ended. */
+  tick(): Promise<void>;
+  /** Attempts that run now. */
+  readonly running: number;
+  /** Resolves when nothing that a generation before the present one started runs on `runner` any more. */
+  whenFree(runner: Runner): Promise<void>;
+  /** Resolves when no attempt runs. */
+  idle(): Promise<void>;
+  /** Stops claiming, waits for what runs, and aborts it when the grace is nearly over. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Makes a scheduler; it does nothing until it is started or ticked. */
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { store, clock, observe } = options;
+  const inFlight = new Map<Promise<void>, Queue>();
+  const runningOf = new Map<QueueId, number>();
+  const stopping = new AbortController();
+  let open = false;
+  let looking: Promise<void> | undefined;
+  let lookAgain = false;
+  let cancelTimer = (): void => {};
+
+  function credits(): { queue: QueueId; limit: number }[] {
+    const free = runningMax - inFlight.size;
+    if (free <= 0) return [];
+    return [...options.generation().queues.values()].flatMap(({ id, destination }) => {
+      const limit = Math.min(free, destination.concurrency - (runningOf.get(id) ?? 0));
+      return limit > 0 ? [{ queue: id, limit }] : [];
+    });
+  }
+
+  async function tick(): Promise<void> {
+    const wanted = credits();
+    if (wanted.length === 0) return; // whatever ends next wakes us
+    const generation = options.generation();
+    const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
+    for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
+    if (claim.nextDueAt !== undefined) lookIn(claim.nextDueAt - clock.now());
+  }
+
+  function launch(delivery: ClaimedDelivery, queue: Queue): void {
+    runningOf.set(queue.id, (runningOf.get(queue.id) ?? 0) + 1);
+    const queueNow = (): Queue => options.generation().queues.get(queue.id) ?? queue;
+    const ended = execute(delivery, queue, { ...options, queueNow, stop: stopping.signal }).then(() => {
+      inFlight.delete(ended);
+      runningOf.set(queue.id, runningOf.get(queue.id)! - 1);
+      wake();
+    });
+    inFlight.set(ended, queue);
+  }
+
+  function lookIn(delayMs: number): void {
+    cancelTimer();
+    cancelTimer = clock.timer(Math.max(1, delayMs), wake);
+  }
+
+  function wake(): void {
+    if (!open) return;
+    if (looking === undefined) looking = look();
+    else lookAgain = true;
+  }
+
+  async function look(): Promise<void> {
+    do {
+      lookAgain = false;
+      try {
+        await tick();
+      } catch (error) {
+        observe({ kind: "engine", at: clock.now(), level: "error", message: `cannot claim: ${describeError(error)}` });
+        lookAgain = false;
+        lookIn(unavailableRetryMs);
+      }
+    } while (lookAgain && open);
+    looking = undefined;
+    if (!open) cancelTimer();
+  }
+
+  async function idle(): Promise<void> {
+    await looking;
+    while (inFlight.size > 0) await Promise.all(inFlight.keys());
+  }
+
+  return {
+    start() {
+      open = true;
+      wake();
+    },
+    wake,
+    tick,
+    get running() {
+      return inFlight.size;
+    },
+    async whenFree(runner) {
+      await looking; // a claim under way may still start attempts of the generation that it began with
+      await Promise.all([...inFlight].flatMap(([ended, queue]) => queue.runner === runner ? [ended] : []));
+    },
+    idle,
+    async stop(graceMs) {
+      open = false;
+      cancelTimer();
+      const cancelAbort = clock.timer(Math.max(0, graceMs - abortMarginMs), () => stopping.abort());
+      await idle();
+      cancelAbort();
+      stopping.abort();
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * Reads a request's body once, as bytes, to a limit of size and a limit of time. The bytes are counted as they come,
+ * whatever Content-Length says: it can be absent, and it can lie.
+ */
+
+import type { Clock } from "../domain/clock.ts";
+import { describeError } from "../domain/error.ts";
+import { formatDuration } from "../domain/duration.ts";
+
+/** How much and how long. */
+export interface BodyLimits {
+  readonly bytesMax: number;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** The body, or the status that says why there is none: broken off (400), too slow (408), too large (413). */
+export type BodyRead =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly status: 400 | 408 | 413; readonly detail: string; readonly reason: string };
+
+/** Reads the whole body. Never throws for anything that a caller can send. */
+export async function readBody(request: Request, { bytesMax, timeoutMs, clock }: BodyLimits): Promise<BodyRead> {
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > bytesMax) return tooLarge(bytesMax, `announced ${declared} bytes`);
+  if (request.body === null) return { ok: true, bytes: new Uint8Array() };
+
+  const reader = request.body.getReader();
+  let expired = false;
+  // Cancelling ends a pending read at once, so the loop below needs no race.
+  const stopTimer = clock.timer(timeoutMs, () => {
+    expired = true;
+    reader.cancel().catch(() => {});
+  });
+  let bytes = new Uint8Array();
+  let length = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (expired) return tooSlow(timeoutMs, length);
+      if (done) break;
+      if (length + value.length > bytesMax) {
+        reader.cancel().catch(() => {});
+        return tooLarge(bytesMax, `sent more than ${bytesMax} bytes`);
+      }
+      bytes = join(bytes, { length, chunk: value, bytesMax });
+      length += value.length;
+    }
+  } catch (error) {
+    return { ok: false, status: 400, detail: "the body broke off", reason: `body broke off: ${describeError(error)}` };
+  } finally {
+    stopTimer();
+  }
+  return { ok: true, bytes: length === bytes.length ? bytes : bytes.slice(0, length) };
+}
+
+/**
+ * Adds a chunk to what is there. One chunk is kept as it is; more go into one buffer that doubles, because a list of a
+ * million one-byte chunks would take a hundred times their size.
+ */
+function join(
+  bytes: Uint8Array<ArrayBuffer>,
+  { length, chunk, bytesMax }: { length: number; chunk: Uint8Array<ArrayBuffer>; bytesMax: number },
+): Uint8Array<ArrayBuffer> {
+  if (length === 0) return chunk;
+  if (length + chunk.length > bytes.length) {
+    const roomier = new Uint8Array(Math.min(bytesMax, Math.max(2 * bytes.length, length + chunk.length)));
+    roomier.set(bytes.subarray(0, length));
+    bytes = roomier;
+  }
+  bytes.set(chunk, length);
+  return bytes;
+}
+
+function tooLarge(bytesMax: number, what: string): BodyRead {
+  return {
+    ok: false,
+    status: 413,
+    detail: `the body may have at most ${bytesMax} bytes`,
+    reason: `body too large: ${what}, limit ${bytesMax}`,
+  };
+}
+
+function tooSlow(timeoutMs: number, length: number): BodyRead {
+  const limit = formatDuration(timeoutMs);
+  return {
+    ok: false,
+    status: 408,
+    detail: `the body took longer than ${limit}`,
+    reason: `body too slow: ${length} bytes in ${limit}`,
+  };
+}

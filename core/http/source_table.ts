@@ -1,0 +1,69 @@
+/**
+ * The HTTP sources of a configuration, ready to be asked on every request: found by path, address blocks parsed, rate
+ * limits counting. Made anew when the configuration is replaced; what a rate limit has counted stays.
+ */
+
+import type { Clock } from "../domain/clock.ts";
+import type { Config, HttpSource } from "../domain/config.ts";
+import type { Rate } from "../domain/duration.ts";
+import { type AddressSet, parseAddressSet } from "./client_address.ts";
+import { createTokenBucket, type TokenBucket } from "./rate_limiter.ts";
+
+/** One source as the ingress needs it. */
+export interface Entry {
+  readonly source: HttpSource;
+  /** Undefined when any address may call. */
+  readonly allowed?: AddressSet;
+  readonly contentTypes: ReadonlySet<string>;
+  readonly bucket?: TokenBucket;
+}
+
+/** All sources, and what is believed of proxies. */
+export interface SourceTable {
+  readonly byPath: ReadonlyMap<string, Entry>;
+  readonly trusted: AddressSet;
+  readonly publicUrl?: string;
+}
+
+/**
+ * Keeps the table of the current configuration.
+ *
+ * @param config hands out the current configuration; another object means that it was replaced
+ */
+export function createSourceTable(config: () => Config, clock: Clock): () => SourceTable {
+  let builtFrom: Config | undefined;
+  let table: SourceTable;
+  let buckets = new Map<string, { rate: Rate; bucket: TokenBucket }>();
+
+  function build(from: Config): SourceTable {
+    const kept = new Map<string, { rate: Rate; bucket: TokenBucket }>();
+    const byPath = new Map<string, Entry>();
+    for (const source of from.sources.values()) {
+      if (source.kind !== "http") continue;
+      const counted = source.rateLimit && countedBy(source.rateLimit, buckets.get(source.name), clock);
+      if (counted) kept.set(source.name, counted);
+      byPath.set(source.path, {
+        source,
+        allowed: source.allowIps.length === 0 ? undefined : parseAddressSet(source.allowIps),
+        contentTypes: new Set(source.contentTypes.map((type) => type.toLowerCase())),
+        bucket: counted?.bucket,
+      });
+    }
+    buckets = kept;
+    return { byPath, trusted: parseAddressSet(from.server.trustedProxies), publicUrl: from.server.publicUrl };
+  }
+  return () => {
+    const current = config();
+    if (current !== builtFrom) {
+      table = build(current);
+      builtFrom = current;
+    }
+    return table;
+  };
+}
+
+function countedBy(rate: Rate, before: { rate: Rate; bucket: TokenBucket } | undefined, clock: Clock) {
+  return before?.rate.count === rate.count && before.rate.perMs === rate.perMs
+    ? before
+    : { rate, bucket: createTokenBucket(rate, clock) };
+}

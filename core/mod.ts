@@ -1,0 +1,20 @@
+/**
+ * Weir: an embeddable workflow engine for webhooks. This is the public door of the library; plugin authors use
+ * `weir/plugin`, and the standard providers and handlers are in `weir/plugins`.
+ */
+
+export { ConfigError, createWeir, type Reloaded, type Weir, type WeirOptions } from "./weir.ts";
+export { loadConfig, type LoadedConfig, type LoadOptions, type RoutesFile } from "./config/load.ts";
+export { type ConfigIssue, formatIssue } from "./config/issue.ts";
+export { routesJsonSchema } from "./config/schema.ts";
+export { StoreUnavailable } from "./store/store.ts";
+export { version } from "./version.ts";
+
+export type { Clock, Random } from "./domain/clock.ts";
+export type { Address, Config, HttpSource, Route, Source } from "./domain/config.ts";
+export type { DeliveryState } from "./domain/delivery.ts";
+export type { Handler, HandlerContext, HandlerEvent } from "./domain/handler.ts";
+export type { Publication } from "./engine/intake.ts";
+export type { Observation, Observer } from "./engine/observer.ts";
+export type { EventView, StatusView } from "./http/admin_schema.ts";
+export type { AttemptRow, DeliveryDetail, DeliveryRow, EventRow, Page, QueueRow } from "./store/store.ts";

@@ -1,0 +1,93 @@
+/**
+ * Group commit: whatever is queued when the writer is free goes into one transaction, with no lingering for more. One
+ * fsync then serves every request that was waiting for it.
+ */
+
+import { ConstraintBroken } from "./database.ts";
+
+/** Most operations in one transaction. */
+export const groupItemsMax = 256;
+
+/** Most body bytes in one transaction; a single larger one goes alone. */
+export const groupBytesMax = 4_194_304;
+
+/** Options of {@link createCommitGroup}. */
+export interface CommitGroupOptions<Operation, Answer> {
+  /** Commits all of them in one transaction and answers each. */
+  commit(operations: readonly Operation[]): Promise<readonly Answer[]>;
+  /** What it weighs against {@link groupBytesMax}. */
+  bytes(operation: Operation): number;
+  /** Runs a function once the events that are already waiting for this thread have been taken. */
+  defer(run: () => void): void;
+}
+
+/** A queue in front of the one writer. */
+export interface CommitGroup<Operation, Answer> {
+  /** Resolves when the operation is durable; rejects when it may not be. */
+  submit(operation: Operation): Promise<Answer>;
+  /** Resolves when nothing is queued or being written. */
+  idle(): Promise<void>;
+}
+
+interface Waiting<Operation, Answer> {
+  readonly operation: Operation;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Makes a group around one writer. */
+export function createCommitGroup<Operation, Answer>(
+  options: CommitGroupOptions<Operation, Answer>,
+): CommitGroup<Operation, Answer> {
+  let queue: Waiting<Operation, Answer>[] = [];
+  let writing = false;
+  let idlers: (() => void)[] = [];
+
+  function take(): Waiting<Operation, Answer>[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { operation } of queue) {
+      bytes += options.bytes(operation);
+      if (count > 0 && (count === groupItemsMax || bytes > groupBytesMax)) break;
+      count++;
+    }
+    const taken = queue.slice(0, count);
+    queue = queue.slice(count);
+    return taken;
+  }
+
+  async function drain(): Promise<void> {
+    while (queue.length > 0) await write(take());
+    writing = false;
+    for (const resolve of idlers) resolve();
+    idlers = [];
+  }
+
+  async function write(group: readonly Waiting<Operation, Answer>[]): Promise<void> {
+    try {
+      const answers = await options.commit(group.map(({ operation }) => operation));
+      group.forEach(({ resolve }, at) => resolve(answers[at]!));
+    } catch (error) {
+      // One bad row must not refuse the rows that happened to wait beside it.
+      if (error instanceof ConstraintBroken && group.length > 1) {
+        for (const single of group) await write([single]);
+      } else {
+        for (const { reject } of group) reject(error);
+      }
+    }
+  }
+
+  return {
+    submit(operation) {
+      return new Promise((resolve, reject) => {
+        queue.push({ operation, resolve, reject });
+        if (writing) return;
+        writing = true;
+        options.defer(() => void drain());
+      });
+    },
+    idle() {
+      return writing ? new Promise((resolve) => idlers.push(resolve)) : Promise.resolve();
+    },
+  };
+}

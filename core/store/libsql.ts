@@ -1,0 +1,71 @@
+/**
+ * A log on a libSQL server (sqld, Turso). Writes are single batches, because the server cuts an interactive transaction
+ * after five seconds; a reply that is lost is unknown, so every batch is safe to repeat.
+ */
+
+import { type Client, createClient, type InValue, LibsqlError, type ResultSet } from "@libsql/client/web";
+import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
+import { StoreUnavailable } from "./store.ts";
+
+/** Where the server is. */
+export interface LibsqlOptions {
+  /** `libsql:`, `http:` or `https:`. */
+  readonly url: string;
+  readonly authToken?: string;
+}
+
+/** Connects to a server; the first statement shows whether it is there. */
+export function openLibsql(options: LibsqlOptions): Database {
+  return new LibsqlServer(createClient({ url: options.url, authToken: options.authToken, intMode: "number" }));
+}
+
+class LibsqlServer implements Database {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async read(statement: Statement): Promise<Result> {
+    try {
+      return toResult(await this.#client.execute(toLibsql(statement)));
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  async write(batch: readonly Statement[]): Promise<Result[]> {
+    try {
+      return (await this.#client.batch(batch.map(toLibsql), "write")).map(toResult);
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#client.close();
+    return Promise.resolve();
+  }
+}
+
+function toLibsql({ sql, parameters }: Statement): { sql: string; args: InValue[] } {
+  return { sql, args: parameters as InValue[] };
+}
+
+function toResult(set: ResultSet): Result {
+  const rows = set.rows.map((row) =>
+    Object.fromEntries(set.columns.map((column, at) => {
+      const value = row[at];
+      return [column, value instanceof ArrayBuffer ? new Uint8Array(value) : value as Value];
+    }))
+  );
+  return { rows, changes: set.columns.length > 0 ? rows.length : set.rowsAffected };
+}
+
+function translate(error: unknown): Error {
+  const message = (error as Error).message;
+  if (error instanceof LibsqlError && error.code.startsWith("SQLITE_CONSTRAINT")) {
+    return new ConstraintBroken(message, { cause: error });
+  }
+  return new StoreUnavailable(`the log's server cannot be used: ${message}`, { cause: error });
+}

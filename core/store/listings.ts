@@ -1,0 +1,209 @@
+/**
+ * What people ask of the log: one event, one delivery, pages of either, and the state of the queues. Every query reads
+ * a bounded number of rows in a single statement, so that no reader holds up the WAL.
+ */
+
+import type { Kysely } from "kysely";
+import type { DeliveryState } from "../domain/delivery.ts";
+import type { DeliveriesTable, Tables } from "./schema.ts";
+import type {
+  AttemptRow,
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryRow,
+  EventDetail,
+  EventFilter,
+  EventRow,
+  Page,
+  QueueRow,
+} from "./store.ts";
+
+/** Most rows of one page. */
+export const pageRowsMax = 500;
+
+/** Reads a page of events, newest first. */
+export async function listEvents(db: Kysely<Tables>, filter: EventFilter): Promise<Page<EventRow>> {
+  let query = selectEvents(db).orderBy("e.seq", "desc").limit(pageLimit(filter.limit));
+  if (filter.source !== undefined) query = query.where("e.source", "=", filter.source);
+  if (filter.type !== undefined) query = query.where("e.type", "=", filter.type);
+  if (filter.before !== undefined) query = query.where("e.seq", "<", filter.before);
+  const found = await query.execute();
+  const states = await countStates(db, found.map(({ seq }) => seq));
+  return toPage(found.map((row) => toEventRow(row, states.get(row.seq) ?? {})), filter.limit);
+}
+
+/** Reads one event with the request that carried it and its deliveries. */
+export async function readEvent(db: Kysely<Tables>, id: string): Promise<EventDetail | undefined> {
+  const row = await selectEvents(db)
+    .innerJoin("requests as r", "r.id", "e.request_id")
+    .select(["e.item", "r.headers", "r.query", "r.raw"])
+    .where("e.id", "=", id)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { rows } = await listDeliveries(db, { eventId: id, limit: pageRowsMax });
+  const states: Partial<Record<DeliveryState, number>> = {};
+  for (const { state } of rows) states[state] = (states[state] ?? 0) + 1;
+  return {
+    ...toEventRow(row, states),
+    query: row.query,
+    headers: JSON.parse(row.headers),
+    raw: row.raw,
+    item: row.item ?? undefined,
+    deliveryRows: rows,
+  };
+}
+
+/** Reads a page of deliveries, newest first. */
+export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter): Promise<Page<DeliveryRow>> {
+  let query = selectDeliveries(db).orderBy("d.seq", "desc").limit(pageLimit(filter.limit));
+  if (filter.route !== undefined) query = query.where("q.route", "=", filter.route);
+  if (filter.target !== undefined) query = query.where("q.target", "=", filter.target);
+  if (filter.lane !== undefined) query = query.where("d.lane", "=", filter.lane);
+  if (filter.state !== undefined) query = query.where("d.state", "=", filter.state);
+  if (filter.eventId !== undefined) query = query.where("e.id", "=", filter.eventId);
+  if (filter.before !== undefined) query = query.where("d.seq", "<", filter.before);
+  return toPage((await query.execute()).map(toDeliveryRow), filter.limit);
+}
+
+/** Reads one delivery with its attempts and, while it is blocked, the head of its lane. */
+export async function readDelivery(db: Kysely<Tables>, id: string): Promise<DeliveryDetail | undefined> {
+  const row = await selectDeliveries(db).select("d.result").where("d.id", "=", id).executeTakeFirst();
+  if (row === undefined) return undefined;
+  const attempts = await db.selectFrom("attempts").selectAll().where("delivery", "=", row.seq).orderBy("n").execute();
+  return {
+    ...toDeliveryRow(row),
+    result: row.result ?? undefined,
+    behind: row.state === "blocked" ? await readHead(db, row) : undefined,
+    attempts: attempts.map((attempt): AttemptRow => ({
+      n: attempt.n,
+      startedAt: attempt.started_at,
+      finishedAt: attempt.finished_at,
+      outcome: attempt.outcome,
+      reason: attempt.reason ?? undefined,
+      output: attempt.output ?? undefined,
+      codeHash: attempt.code_hash ?? undefined,
+    })),
+  };
+}
+
+/** Counts the open and the dead deliveries of every queue. */
+export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
+  const queues = await db.selectFrom("queues").selectAll().orderBy("route").orderBy("target").execute();
+  const counts = await db.selectFrom("deliveries")
+    .select((eb) => ["queue", "state", eb.fn.countAll<number>().as("count"), eb.fn.min("created_at").as("oldest_at")])
+    .where("state", "in", ["ready", "blocked", "running", "parked", "dead"])
+    .groupBy(["queue", "state"])
+    .execute();
+  return queues.map((queue) => {
+    const own = counts.filter((row) => row.queue === queue.id);
+    const count = (state: DeliveryState): number => own.find((row) => row.state === state)?.count ?? 0;
+    const oldest = own.filter((row) => row.state !== "dead").map((row) => row.oldest_at);
+    return {
+      route: queue.route,
+      target: queue.target,
+      ready: count("ready"),
+      blocked: count("blocked"),
+      running: count("running"),
+      parked: count("parked"),
+      dead: count("dead"),
+      oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,
+    };
+  });
+}
+
+// deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
+function selectEvents(db: Kysely<Tables>) {
+  return db.selectFrom("events as e")
+    .leftJoin(
+      "idempotency as i",
+      (join) =>
+        join.onRef("i.source", "=", "e.source").onRef("i.key", "=", "e.idem_key").onRef("i.event_id", "=", "e.id"),
+    )
+    .select(["e.seq", "e.id", "e.source", "e.type", "e.idem_key", "e.time", "e.received_at", "i.seen"]);
+}
+
+// deno-lint-ignore explicit-function-return-type -- as above
+function selectDeliveries(db: Kysely<Tables>) {
+  return db.selectFrom("deliveries as d")
+    .innerJoin("queues as q", "q.id", "d.queue")
+    .innerJoin("events as e", "e.seq", "d.event_seq")
+    .select(["d.seq", "d.id", "d.queue", "d.lane", "d.state", "d.due_at", "d.executions", "d.failures", "d.reason"])
+    .select(["d.lineage", "d.redelivery_of", "d.created_at", "d.finished_at", "q.route", "q.target"])
+    .select(["e.id as event_id", "e.type as event_type", "e.source"]);
+}
+
+async function countStates(
+  db: Kysely<Tables>,
+  seqs: number[],
+): Promise<Map<number, Partial<Record<DeliveryState, number>>>> {
+  const states = new Map<number, Partial<Record<DeliveryState, number>>>();
+  if (seqs.length === 0) return states;
+  const counts = await db.selectFrom("deliveries")
+    .select((eb) => ["event_seq", "state", eb.fn.countAll<number>().as("count")])
+    .where("event_seq", "in", seqs)
+    .groupBy(["event_seq", "state"])
+    .execute();
+  for (const { event_seq, state, count } of counts) {
+    states.set(event_seq, { ...states.get(event_seq), [state]: count });
+  }
+  return states;
+}
+
+async function readHead(
+  db: Kysely<Tables>,
+  row: Pick<DeliveriesTable, "queue" | "lane">,
+): Promise<string | undefined> {
+  const head = await db.selectFrom("deliveries").select("id")
+    .where("queue", "=", row.queue).where("lane", "=", row.lane).where("finished_at", "is", null)
+    .orderBy("seq").limit(1).executeTakeFirst();
+  return head?.id;
+}
+
+function pageLimit(limit: number): number {
+  return Math.max(1, Math.min(limit, pageRowsMax));
+}
+
+function toPage<Row extends { seq: number }>(rows: Row[], limit: number): Page<Row> {
+  return { rows, nextBefore: rows.length === pageLimit(limit) ? rows.at(-1)!.seq : undefined };
+}
+
+function toEventRow(
+  row: Awaited<ReturnType<ReturnType<typeof selectEvents>["executeTakeFirstOrThrow"]>>,
+  deliveries: Partial<Record<DeliveryState, number>>,
+): EventRow {
+  return {
+    seq: row.seq,
+    id: row.id,
+    source: row.source,
+    type: row.type,
+    idempotencyKey: row.idem_key ?? undefined,
+    time: row.time ?? undefined,
+    receivedAt: row.received_at,
+    duplicates: (row.seen ?? 1) - 1,
+    deliveries,
+  };
+}
+
+function toDeliveryRow(
+  row: Awaited<ReturnType<ReturnType<typeof selectDeliveries>["executeTakeFirstOrThrow"]>>,
+): DeliveryRow {
+  return {
+    seq: row.seq,
+    id: row.id,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    source: row.source,
+    route: row.route,
+    target: row.target,
+    lane: row.lane ?? undefined,
+    state: row.state,
+    reason: row.reason ?? undefined,
+    dueAt: row.state === "ready" ? row.due_at : undefined,
+    executions: row.executions,
+    failures: row.failures,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at ?? undefined,
+    lineage: row.lineage,
+    redeliveryOf: row.redelivery_of ?? undefined,
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * The schema, as the ordered list of steps that make it. Each step is one atomic batch that ends by writing its number,
+ * so a process that dies in the middle finds either the old schema or the new one.
+ */
+
+import type { Database, Statement } from "./database.ts";
+
+/** The schema version that this program reads and writes. */
+export const schemaVersion = 1;
+
+/**
+ * Constraints repeat the state machine: a wrong query fails here instead of breaking order.
+ * `deliveries_lane_head` is what makes "one live delivery per lane" a fact: a second one cannot be written.
+ * Followers are `blocked` and in none of the indexes that a claim reads, so a million of them cost it nothing.
+ */
+const migrations: readonly (readonly string[])[] = [[
+  `CREATE TABLE requests (
+    id TEXT PRIMARY KEY NOT NULL,
+    source TEXT NOT NULL,
+    query TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    raw BLOB NOT NULL
+  ) STRICT`,
+  `CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    request_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    type TEXT NOT NULL,
+    idem_key TEXT CHECK (idem_key <> ''),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    time INTEGER,
+    received_at INTEGER NOT NULL,
+    config_hash TEXT NOT NULL,
+    item TEXT
+  ) STRICT`,
+  `CREATE TABLE idempotency (
+    source TEXT NOT NULL,
+    key TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    seen INTEGER NOT NULL CHECK (seen >= 1),
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (source, key)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE queues (
+    id INTEGER PRIMARY KEY,
+    route TEXT NOT NULL,
+    target TEXT NOT NULL,
+    UNIQUE (route, target)
+  ) STRICT`,
+  `CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    event_seq INTEGER NOT NULL REFERENCES events (seq),
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    lane TEXT CHECK (lane <> ''),
+    state TEXT NOT NULL CHECK (state IN ('blocked', 'ready', 'running', 'parked', 'succeeded', 'dead', 'cancelled')),
+    due_at INTEGER NOT NULL,
+    executions INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,
+    token TEXT,
+    boot TEXT,
+    claimed_at INTEGER,
+    reason TEXT,
+    result TEXT,
+    lineage TEXT NOT NULL,
+    redelivery_of TEXT,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    CHECK ((state = 'running') = (token IS NOT NULL)),
+    CHECK ((token IS NULL) = (boot IS NULL)),
+    CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)),
+    CHECK (state <> 'blocked' OR lane IS NOT NULL),
+    CHECK (state <> 'parked' OR reason IS NOT NULL),
+    CHECK (executions >= failures AND failures >= deaths)
+  ) STRICT`,
+  `CREATE INDEX deliveries_event ON deliveries (event_seq)`,
+  `CREATE INDEX deliveries_ready ON deliveries (queue, due_at, seq) WHERE state = 'ready'`,
+  `CREATE INDEX deliveries_running ON deliveries (queue) WHERE state = 'running'`,
+  `CREATE INDEX deliveries_lane ON deliveries (queue, lane, seq) WHERE lane IS NOT NULL AND finished_at IS NULL`,
+  `CREATE UNIQUE INDEX deliveries_lane_head ON deliveries (queue, lane)
+    WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked')`,
+  `CREATE INDEX deliveries_parked ON deliveries (queue) WHERE state = 'parked'`,
+  `CREATE INDEX deliveries_dead ON deliveries (queue, finished_at) WHERE state = 'dead'`,
+  `CREATE TABLE attempts (
+    delivery INTEGER NOT NULL REFERENCES deliveries (seq),
+    n INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('succeeded', 'failed', 'rejected', 'interrupted')),
+    reason TEXT,
+    output TEXT,
+    code_hash TEXT,
+    PRIMARY KEY (delivery, n)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE engines (
+    boot TEXT PRIMARY KEY NOT NULL,
+    beat INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+]];
+
+/**
+ * Brings a database to {@link schemaVersion}.
+ *
+ * @throws RangeError when the database was written by a newer program
+ */
+export async function migrate(database: Database): Promise<void> {
+  await database.write([{
+    sql: `CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+    parameters: [],
+  }]);
+  const { rows } = await database.read({ sql: `SELECT value FROM meta WHERE key = 'schema'`, parameters: [] });
+  const found = Number(rows[0]?.value ?? 0);
+  if (found > schemaVersion) {
+    throw new RangeError(
+      `cannot open the log: its schema is version ${found}, this program knows up to ${schemaVersion}; use a newer weir`,
+    );
+  }
+  for (let version = found + 1; version <= schemaVersion; version++) {
+    const steps: Statement[] = migrations[version - 1]!.map((sql) => ({ sql, parameters: [] }));
+    await database.write([...steps, {
+      sql: `INSERT INTO meta (key, value) VALUES ('schema', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+      parameters: [String(version)],
+    }]);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The tables as Kysely sees them. `migrations.ts` is what makes them; the two are held together by the Store's tests.
+ */
+
+import type { Generated } from "kysely";
+import type { DeliveryState } from "../domain/delivery.ts";
+import type { Outcome } from "../domain/outcome.ts";
+
+/** A request byte for byte, apart from everything that is scanned. */
+export interface RequestsTable {
+  id: string;
+  source: string;
+  query: string;
+  /** JSON object. */
+  headers: string;
+  raw: Uint8Array;
+}
+
+export interface EventsTable {
+  seq: Generated<number>;
+  id: string;
+  request_id: string;
+  source: string;
+  type: string;
+  idem_key: string | null;
+  sha256: string;
+  time: number | null;
+  received_at: number;
+  config_hash: string;
+  /** The event's own body as JSON text, when it is not the whole request's. */
+  item: string | null;
+}
+
+export interface IdempotencyTable {
+  source: string;
+  key: string;
+  event_id: string;
+  sha256: string;
+  expires_at: number;
+  seen: number;
+  last_at: number;
+}
+
+export interface QueuesTable {
+  id: Generated<number>;
+  route: string;
+  target: string;
+}
+
+export interface DeliveriesTable {
+  seq: Generated<number>;
+  id: string;
+  event_seq: number;
+  queue: number;
+  lane: string | null;
+  state: DeliveryState;
+  due_at: number;
+  executions: number;
+  failures: number;
+  deaths: number;
+  token: string | null;
+  boot: string | null;
+  claimed_at: number | null;
+  reason: string | null;
+  result: string | null;
+  lineage: string;
+  redelivery_of: string | null;
+  created_at: number;
+  finished_at: number | null;
+}
+
+export interface AttemptsTable {
+  delivery: number;
+  n: number;
+  started_at: number;
+  finished_at: number;
+  outcome: Outcome["kind"];
+  reason: string | null;
+  output: string | null;
+  code_hash: string | null;
+}
+
+export interface EnginesTable {
+  boot: string;
+  beat: number;
+}
+
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+/** Every table of the log. */
+export interface Tables {
+  requests: RequestsTable;
+  events: EventsTable;
+  idempotency: IdempotencyTable;
+  queues: QueuesTable;
+  deliveries: DeliveriesTable;
+  attempts: AttemptsTable;
+  engines: EnginesTable;
+  meta: MetaTable;
+}

@@ -1,0 +1,296 @@
+/**
+ * The composition root: options in, parts wired together, an engine out. Nothing is decided here; follow an event from
+ * `http/ingress.ts` through `engine/intake.ts` to `engine/scheduler.ts` and `engine/execute.ts`.
+ */
+
+import type { Clock, Random } from "./domain/clock.ts";
+import type { Address, Config } from "./domain/config.ts";
+import type { Handler, RunnerFactories } from "./domain/handler.ts";
+import type { Provider } from "./domain/provider.ts";
+import { type ConfigIssue, formatIssue } from "./config/issue.ts";
+import { loadConfig, type RoutesFile } from "./config/load.ts";
+import { createGeneration, type Generation, retiredRunners } from "./engine/generation.ts";
+import { createIntake, type Publication } from "./engine/intake.ts";
+import type { Observation, Observer } from "./engine/observer.ts";
+import { createScheduler } from "./engine/scheduler.ts";
+import { createIdMaker, systemClock } from "./engine/system_clock.ts";
+import type { Admin } from "./http/admin.ts";
+import { createIngress } from "./http/ingress.ts";
+import { listen, type Listener } from "./http/listener.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { childLockFile, openStore } from "./store/open.ts";
+import type { Appended } from "./store/store.ts";
+import { version } from "./version.ts";
+
+/** How long attempts may go on after {@link Weir.stop}. */
+export const stopGraceMs = 25_000;
+
+/** How often an engine on a remote log says that it lives. */
+const beatMs = 5_000;
+
+/** What an engine is made of. */
+export interface WeirOptions {
+  /** Usually from `standard()` in `weir/plugins`. */
+  readonly providers: readonly Provider[];
+  /** Usually from `standard()` in `weir/plugins`. */
+  readonly runners: RunnerFactories;
+  /** Path of a routes.yaml, or an object of the same shape. */
+  readonly config: string | RoutesFile;
+  /** Handlers that are functions of this program, by the name of their route. */
+  readonly handlers?: Readonly<Record<string, Handler>>;
+  /** What `${NAME}` in the configuration reads. Default: the process's environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Bearer token of the admin API, at least 16 bytes. Without it there is no admin API. */
+  readonly adminToken?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What came of a reload. */
+export type Reloaded = { readonly ok: true } | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
+
+/** A workflow engine for webhooks. */
+export interface Weir {
+  /** The configuration at work now. */
+  readonly config: Config;
+  /** Takes requests of senders; mount it anywhere. Answers 503 until {@link start}. */
+  readonly fetch: (request: Request, info?: { remoteAddr?: Deno.Addr }) => Promise<Response>;
+  /** Takes requests of operators: the admin API. 404 without an `adminToken`. */
+  readonly admin: (request: Request, info?: { remoteAddr?: Deno.Addr }) => Promise<Response>;
+  /** Begins to accept and to work. */
+  start(): Promise<void>;
+  /** Opens the two ports that the configuration names. */
+  listen(): Promise<{ readonly ingest: Address; readonly admin: Address }>;
+  /**
+   * Logs an event of this program itself.
+   *
+   * @returns when it is durable
+   * @throws RangeError for a source without `publish: true`; TypeError for a body that is not JSON
+   */
+  publish(publication: Publication): Promise<{ readonly id: string; readonly status: Appended["status"] }>;
+  /** Hears of every unit of work until the returned function is called. */
+  observe(observer: Observer): () => void;
+  /** Reads the configuration again and swaps it in whole; on any issue the old one stays. */
+  reload(): Promise<Reloaded>;
+  /** Resolves with the error when the log's disk has failed. Nothing is acknowledged any more: end the process. */
+  readonly failed: Promise<Error>;
+  /** Stops accepting, lets attempts finish within the grace, then closes the log. */
+  stop(options?: { graceMs?: number }): Promise<void>;
+}
+
+/** The configuration is not valid. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly issues: readonly ConfigIssue[];
+
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map(formatIssue).join("\n"));
+    this.issues = issues;
+  }
+}
+
+/**
+ * Makes an engine: loads the configuration, opens the log and takes back what a dead engine had claimed.
+ *
+ * @example An engine with a handler of its own
+ * ```ts
+ * import { createWeir } from "weir";
+ * import { standard } from "weir/plugins";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const seen: unknown[] = [];
+ * const folder = await Deno.makeTempDir();
+ * const weir = await createWeir({
+ *   ...standard(),
+ *   config: {
+ *     version: 1,
+ *     storage: { url: `file:${folder}/weir.db` },
+ *     sources: { app: { publish: true } },
+ *     routes: { greet: { from: "app" } },
+ *   },
+ *   handlers: { greet: (event) => void seen.push(event.body) },
+ * });
+ * await weir.start();
+ * const done = new Promise<void>((resolve) => weir.observe((o) => o.kind === "delivery.attempted" && resolve()));
+ * await weir.publish({ source: "app", type: "user.created", body: { id: 1 } });
+ * await done;
+ * await weir.stop();
+ * assertEquals(seen, [{ id: 1 }]);
+ * ```
+ *
+ * @throws ConfigError with every issue when the configuration is not valid
+ * @throws StoreUnavailable when another engine holds the log, or it cannot be opened
+ */
+export async function createWeir(options: WeirOptions): Promise<Weir> {
+  const { clock = systemClock, random = Math.random, handlers = {}, runners } = options;
+  const load = (): ReturnType<typeof loadConfig> =>
+    loadConfig(options.config, {
+      providers: options.providers,
+      inlineHandlers: Object.keys(handlers),
+      environment: options.environment,
+    });
+  const loaded = await load();
+  if (!loaded.ok) throw new ConfigError(loaded.issues);
+  const first = loaded.config;
+
+  const observers = new Set<Observer>();
+  const metrics = createMetrics();
+  const observe = (observation: Observation): void => {
+    metrics.observe(observation);
+    for (const observer of observers) observer(observation);
+  };
+  const failure = Promise.withResolvers<Error>();
+  let closed: string | undefined = "the engine has not started";
+
+  const makeId = createIdMaker(clock);
+  const store = await openStore({
+    ...first.storage,
+    boot: crypto.randomUUID(),
+    now: clock.now(),
+    idempotencyMs: () => generation.config.idempotencyMs,
+    onFailure: (error) => {
+      closed = "the log has failed";
+      observe({ kind: "engine", at: clock.now(), level: "error", message: `the log has failed: ${error.message}` });
+      failure.resolve(error);
+    },
+  });
+  const parts = { store, runners, handlers, host: { clock, childLockFile: childLockFile(first.storage.url) } };
+  let generation: Generation = await createGeneration(first, parts);
+
+  const scheduler = createScheduler({
+    store,
+    generation: () => generation,
+    clock,
+    random,
+    makeToken: () => crypto.randomUUID(),
+    observe,
+  });
+  const { wake } = scheduler;
+  const intake = createIntake({ store, generation: () => generation, clock, makeId, observe, wake });
+  const ingress = createIngress({ config: () => generation.config, intake, closed: () => closed, observe, clock });
+  const startedAt = clock.now();
+  const listeners: Listener[] = [];
+  const retiring = new Set<Promise<void>>();
+  let cancelBeat = (): void => {};
+  let reloading: Promise<unknown> = Promise.resolve();
+  let stopped: Promise<void> | undefined;
+
+  async function swap(): Promise<Reloaded> {
+    const next = await load();
+    if (!next.ok) return next;
+    const { storage } = next.config;
+    if (storage.url !== first.storage.url || storage.authToken !== first.storage.authToken) {
+      const message = "the log cannot be changed while the engine runs; restart it";
+      return { ok: false, issues: [{ path: "storage", message }] };
+    }
+    const before = generation;
+    generation = await createGeneration(next.config, { ...parts, previous: before });
+    for (const runner of retiredRunners(before, generation)) {
+      retiring.add(scheduler.whenFree(runner).then(() => runner.close()));
+    }
+    wake();
+    return { ok: true };
+  }
+
+  function reload(): Promise<Reloaded> {
+    const result = reloading.then(swap);
+    reloading = result.catch(() => {});
+    return result;
+  }
+
+  function beat(): void {
+    cancelBeat = clock.timer(beatMs, async () => {
+      try {
+        if (await store.beat({ now: clock.now(), monotonic: clock.monotonic() }) > 0) wake();
+      } catch (error) {
+        observe({
+          kind: "engine",
+          at: clock.now(),
+          level: "error",
+          message: `cannot beat: ${(error as Error).message}`,
+        });
+      }
+      if (stopped === undefined) beat();
+    });
+  }
+
+  let admin: Promise<Admin> | undefined;
+  /** Loaded when first asked for: an engine that nobody looks at does not pay for the admin side. */
+  function openAdmin(token: string): Promise<Admin> {
+    return admin ??= import("./http/admin.ts").then(({ createAdmin }) =>
+      createAdmin({
+        store,
+        config: () => generation.config,
+        wake,
+        reload,
+        metrics,
+        observe,
+        token,
+        makeDeliveryId: () => makeId("dlv"),
+        clock,
+        status: () => ({
+          version,
+          startedAt,
+          ready: closed === undefined,
+          closed,
+          storage: first.storage.url.startsWith("file:") ? "file" : "remote",
+          configHash: generation.config.hash,
+          configFile: typeof options.config === "string" ? options.config : undefined,
+          listen: listeners[0] && `${listeners[0].address.hostname}:${listeners[0].address.port}`,
+          running: scheduler.running,
+        }),
+      })
+    );
+  }
+
+  async function stopOnce(graceMs: number): Promise<void> {
+    closed = "the engine is shutting down";
+    await reloading;
+    await scheduler.stop(graceMs);
+    cancelBeat();
+    await Promise.all([...generation.queues.values()].map(({ runner }) => runner.close()));
+    await Promise.all([...retiring, ...listeners.map((listener) => listener.close())]);
+    await store.close();
+  }
+
+  const weir: Weir = {
+    get config() {
+      return generation.config;
+    },
+    fetch: (request, info) => ingress.fetch(request, info),
+    async admin(request, info) {
+      if (options.adminToken === undefined) return new Response(null, { status: 404 });
+      return (await openAdmin(options.adminToken)).fetch(request, info);
+    },
+    async start() {
+      await store.ping();
+      if (closed === "the engine has not started") closed = undefined;
+      if (store.recovered > 0) {
+        const message = `took back ${store.recovered} deliveries of an engine that is gone`;
+        observe({ kind: "engine", at: clock.now(), level: "info", message });
+      }
+      scheduler.start();
+      beat();
+    },
+    async listen() {
+      const { server } = generation.config;
+      const ingest = await listen(server.listen, weir.fetch, { clock, observe });
+      listeners.push(ingest);
+      const door = await listen(server.admin, weir.admin, { clock, observe });
+      listeners.push(door);
+      return { ingest: ingest.address, admin: door.address };
+    },
+    async publish(publication) {
+      const { eventId, status } = await intake.publish(publication);
+      return { id: eventId, status };
+    },
+    observe(observer) {
+      observers.add(observer);
+      return () => void observers.delete(observer);
+    },
+    reload,
+    failed: failure.promise,
+    stop: ({ graceMs = stopGraceMs } = {}) => stopped ??= stopOnce(graceMs),
+  };
+  return weir;
+}

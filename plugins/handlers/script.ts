@@ -1,0 +1,253 @@
+/**
+ * Runs the attempts of one route's script: one warm process for all of them, a fresh one for the suspect and for changed
+ * code. An attempt is reported only when its handler has returned or its process is gone, so that none overlaps the next.
+ */
+
+import {
+  type Attempt,
+  type AttemptReport,
+  formatDuration,
+  type Outcome,
+  type Runner,
+  type RunnerHost,
+  type ScriptSpec,
+} from "../../core/plugin.ts";
+import { stampFile } from "./module_source.ts";
+import { type ProcessEnd, type ScriptProcess, startScriptProcess } from "./script_process.ts";
+import type { AttemptHead, HostMessage, LoadedFile, Verdict } from "./script_protocol.ts";
+
+/** How long a handler may still return after its timeout, or after it has failed behind its own back. */
+const lastMomentMs = 200;
+/** How long a handler may still return after the engine has asked it to stop. */
+const stopGraceMs = 2_000;
+const doomedGraceMs = 1_000;
+const aloneMax = 10_000;
+
+/** One process and the attempts in it. */
+interface Slot {
+  readonly process: ScriptProcess;
+  readonly running: Map<number, Running>;
+  /** What it has loaded; the handler's file alone until it says more. */
+  files: readonly LoadedFile[];
+  codeHash?: string;
+  /** Takes no further attempt and ends with its last one. */
+  retired: boolean;
+}
+
+interface Running {
+  readonly attempt: Attempt;
+  readonly finish: (outcome: Outcome, codeHash: string | undefined) => void;
+  output?: string;
+  /** Decided already, although its handler may still be running. */
+  verdict?: Outcome;
+  /** It did not return and its process was killed for it. */
+  culprit?: boolean;
+  timedOut?: boolean;
+  stopping?: boolean;
+  cancelTimer: () => void;
+}
+
+/**
+ * Makes the runner of one route's script.
+ *
+ * @param spec the handler file, its permissions and its timeout
+ * @param host the engine's clock and the lock file that every child process holds
+ */
+export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
+  const slots = new Set<Slot>();
+  // Deliveries for which a process had to be killed; the next time they harm nobody but themselves.
+  const alone = new Set<string>();
+  let shared: Slot | undefined;
+  let lastId = 0;
+  let closed = false;
+
+  return { run, close };
+
+  function run(attempt: Attempt, stop: AbortSignal): Promise<AttemptReport> {
+    if (closed || stop.aborted) return Promise.resolve({ outcome: interrupted("the engine is stopping") });
+    const isAlone = attempt.suspect || alone.has(attempt.deliveryId);
+    const slot = isAlone ? openSlot() : shared = freshSlot(shared);
+    slot.retired ||= isAlone;
+    return new Promise((resolve) => begin(slot, attempt, { stop, resolve }));
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    await Promise.all([...slots].map((slot) => {
+      slot.process.kill();
+      return slot.process.ended;
+    }));
+  }
+
+  function freshSlot(slot: Slot | undefined): Slot {
+    if (slot !== undefined && !slot.retired && slot.files.every(({ path, stamp }) => stampFile(path) === stamp)) {
+      return slot;
+    }
+    if (slot !== undefined) retire(slot);
+    return openSlot();
+  }
+
+  function openSlot(): Slot {
+    const stamp = stampFile(spec.file);
+    const slot: Slot = {
+      process: startScriptProcess(spec, {
+        childLockFile: host.childLockFile,
+        onMessage: (message) => hear(slot, message),
+      }),
+      running: new Map(),
+      files: stamp === undefined ? [] : [{ path: spec.file, stamp }],
+      retired: false,
+    };
+    slots.add(slot);
+    slot.process.ended.then((end) => mourn(slot, end));
+    return slot;
+  }
+
+  function retire(slot: Slot): void {
+    slot.retired = true;
+    if (slot.running.size === 0) slot.process.kill();
+  }
+
+  function begin(slot: Slot, attempt: Attempt, { stop, resolve }: {
+    stop: AbortSignal;
+    resolve: (report: AttemptReport) => void;
+  }): void {
+    const id = ++lastId;
+    const onStop = () => {
+      running.stopping = true;
+      abort(slot, id, "the engine is stopping");
+      arm(stopGraceMs, () => condemn(slot, id, interrupted("the engine stopped before the handler returned")));
+    };
+    const running: Running = {
+      attempt,
+      cancelTimer: () => {},
+      finish(outcome, codeHash) {
+        running.cancelTimer();
+        stop.removeEventListener("abort", onStop);
+        slot.running.delete(id);
+        if (outcome.kind === "succeeded") alone.delete(attempt.deliveryId);
+        resolve({ outcome, output: running.output || undefined, codeHash });
+        if (slot.retired) retire(slot);
+      },
+    };
+    const arm = (delayMs: number, wake: () => void) => {
+      running.cancelTimer();
+      running.cancelTimer = host.clock.timer(delayMs, wake);
+    };
+    const graceMs = Math.min(2_000, spec.timeoutMs / 10);
+    const timedOut = failed(`timed out after ${formatDuration(spec.timeoutMs)}`);
+
+    slot.running.set(id, running);
+    stop.addEventListener("abort", onStop);
+    slot.process.send({ kind: "run", id, head: describeAttempt(attempt) }, payloadOf(attempt));
+    arm(spec.timeoutMs - graceMs, () => {
+      running.timedOut = true;
+      abort(slot, id, `the attempt times out in ${formatDuration(graceMs)}`);
+      arm(graceMs, () => {
+        running.verdict ??= timedOut;
+        arm(lastMomentMs, () => condemn(slot, id, timedOut));
+      });
+    });
+  }
+
+  function abort(slot: Slot, id: number, reason: string): void {
+    slot.process.send({ kind: "abort", id, reason });
+  }
+
+  /** Kills the process for the sake of one attempt; the rest is told when it is gone. */
+  function condemn(slot: Slot, id: number, verdict: Outcome): void {
+    const running = slot.running.get(id);
+    if (running === undefined) return;
+    running.verdict ??= verdict;
+    running.culprit = true;
+    slot.retired = true;
+    if (running.verdict.kind === "failed") remember(running.attempt.deliveryId);
+    slot.process.kill();
+  }
+
+  function remember(deliveryId: string): void {
+    if (alone.size >= aloneMax) alone.delete(alone.values().next().value!);
+    alone.add(deliveryId);
+  }
+
+  function hear(slot: Slot, message: HostMessage): void {
+    if (message.kind === "loaded") {
+      slot.files = message.files;
+      slot.codeHash = message.codeHash;
+    } else if (message.kind === "broken") slot.retired = true;
+    else if (message.kind === "output" || message.kind === "doomed" || message.kind === "done") {
+      const running = slot.running.get(message.id);
+      if (running === undefined) return;
+      if (message.kind === "output") running.output = message.output;
+      else if (message.kind === "doomed") doom(slot, message.id, message.reason);
+      else {
+        running.output = message.output;
+        running.finish(running.verdict ?? judge(message, running), slot.codeHash);
+      }
+    }
+  }
+
+  function doom(slot: Slot, id: number, reason: string): void {
+    const running = slot.running.get(id)!;
+    running.verdict ??= failed(reason);
+    running.cancelTimer();
+    running.cancelTimer = host.clock.timer(doomedGraceMs, () => condemn(slot, id, running.verdict!));
+  }
+
+  function judge(verdict: Verdict, running: Running): Outcome {
+    const text = verdict.text ?? "";
+    if (verdict.outcome === "succeeded") return { kind: "succeeded", result: verdict.text };
+    if (verdict.outcome === "rejected") return { kind: "rejected", reason: text };
+    if (running.stopping) return interrupted(`the engine is stopping: ${text}`);
+    if (running.timedOut) return failed(`timed out after ${formatDuration(spec.timeoutMs)} (${text})`);
+    return { kind: "failed", reason: text, retryAfterMs: verdict.retryAfterMs };
+  }
+
+  /** The process is gone: everything that was in it gets its outcome now. */
+  function mourn(slot: Slot, end: ProcessEnd): void {
+    slots.delete(slot);
+    const wasKilled = closed || [...slot.running.values()].some((running) => running.culprit);
+    slot.retired = true;
+    for (const running of [...slot.running.values()]) {
+      running.finish(running.verdict ?? outcomeOfDeath(end, wasKilled), slot.codeHash);
+    }
+  }
+}
+
+function outcomeOfDeath(end: ProcessEnd, wasKilled: boolean): Outcome {
+  if (wasKilled) return interrupted("its process was killed because of another attempt");
+  if (end.engineLost) return interrupted(end.reason);
+  if (!end.started) return failed(`could not start the handler's process: ${end.reason}`);
+  return { kind: "failed", reason: end.reason, died: true };
+}
+
+function failed(reason: string): Outcome {
+  return { kind: "failed", reason };
+}
+
+function interrupted(reason: string): Outcome {
+  return { kind: "interrupted", reason };
+}
+
+function describeAttempt({ event, ...attempt }: Attempt): AttemptHead {
+  const { id, source, type, idempotencyKey, time, receivedAt, headers } = event;
+  return {
+    deliveryId: attempt.deliveryId,
+    idempotencyKey: attempt.idempotencyKey,
+    attempt: attempt.attempt,
+    orderingKey: attempt.orderingKey,
+    event: { id, source, type, idempotencyKey, time, receivedAt, headers },
+    rawBytes: event.raw.length,
+    hasItem: event.item !== undefined,
+  };
+}
+
+/** The request's bytes, and after them the event's own body where it is only a part. */
+function payloadOf({ event }: Attempt): Uint8Array {
+  if (event.item === undefined) return event.raw;
+  const item = new TextEncoder().encode(event.item);
+  const payload = new Uint8Array(event.raw.length + item.length);
+  payload.set(event.raw);
+  payload.set(item, event.raw.length);
+  return payload;
+}

@@ -1,0 +1,226 @@
+/**
+ * The child process in which a route's handler runs. Its main thread is ours alone: it keeps the control channel, lends
+ * the sandboxed worker its modules, and ends the process when the engine is gone, whatever the worker is doing.
+ */
+
+import process from "node:process";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+import { createFrameDecoder, createFrameWriter, writeAll } from "./frame.ts";
+import { createModuleSources, type ModuleSources } from "./module_source.ts";
+import {
+  type EngineMessage,
+  type HostMessage,
+  type HostSetup,
+  outputCharsMax,
+  resultBytesMax,
+  type Verdict,
+  type WorkerCommand,
+  type WorkerReport,
+  type WorkerSetup,
+} from "./script_protocol.ts";
+
+/** Without a beat for this long the engine is taken for dead or frozen. */
+export const beatLostMs = 20_000;
+
+const watchEveryMs = 500;
+type Send = (message: HostMessage, bytes?: Uint8Array) => void;
+
+/** Serves one engine until it goes away. Never returns: the process ends here. */
+export async function runScriptHost(): Promise<never> {
+  const setup = await readSetup();
+  const conn = await Deno.connect({ transport: "unix", path: setup.socket });
+  const send: Send = createFrameWriter((chunk) => writeAll(conn, chunk));
+  const worker = startWorker(setup, send);
+  const engine = listenTo(conn, worker.command);
+  watch(setup, engine, send);
+  if (setup.childLockFile !== undefined) await holdLock(setup.childLockFile);
+  send({ kind: "hello", token: setup.token });
+  return await engine.lost;
+}
+
+/** The end, at once: no exit handler runs and no busy worker can hold it up. */
+function die(): never {
+  process.kill(process.pid, "SIGKILL");
+  return Deno.exit(1);
+}
+
+async function readSetup(): Promise<HostSetup> {
+  const text = await new Response(Deno.stdin.readable).text();
+  return JSON.parse(text) as HostSetup;
+}
+
+/** As long as this process lives, no other engine may take its attempts for abandoned. Never given back: death does. */
+async function holdLock(path: string): Promise<void> {
+  const file = await Deno.open(path, { read: true });
+  await file.lock(false);
+  held.push(file);
+}
+
+/** Keeps the lock's file from being collected and thereby closed. */
+const held: Deno.FsFile[] = [];
+
+type Command = (message: EngineMessage, bytes: Uint8Array<ArrayBuffer>) => void;
+
+interface EngineLink {
+  readonly lost: Promise<never>;
+  /** When the engine was last heard, on the monotonic clock. */
+  heardAt(): number;
+}
+
+function listenTo(conn: Deno.Conn, command: Command): EngineLink {
+  let heardAt = performance.now();
+  const listen = async (): Promise<never> => {
+    const decode = createFrameDecoder<EngineMessage>();
+    const chunk = new Uint8Array(256 * 1024);
+    try {
+      for (let count; (count = await conn.read(chunk)) !== null;) {
+        heardAt = performance.now();
+        for (const { header, bytes } of decode(chunk.subarray(0, count))) command(header, bytes);
+      }
+    } catch {
+      // Reset or malformed, it ends the same way: nothing here outlives its engine.
+    }
+    return die();
+  };
+  return { lost: listen(), heardAt: () => heardAt };
+}
+
+/** Ends the process when the engine has fallen silent or the handler has taken too much memory. */
+function watch(setup: HostSetup, engine: EngineLink, send: Send): void {
+  let silentMs = 0;
+  let heardBefore = engine.heardAt();
+  setInterval(() => {
+    // Counted in ticks, not in wall time: a machine that slept has not been silent.
+    silentMs = engine.heardAt() === heardBefore ? silentMs + watchEveryMs : 0;
+    heardBefore = engine.heardAt();
+    if (silentMs >= beatLostMs) return end(`no sign of the engine for ${beatLostMs / 1000}s`, true);
+    const bytes = Deno.memoryUsage().rss;
+    if (bytes <= setup.memoryBytesMax) return;
+    end(
+      `ran out of memory: its process held ${toMiB(bytes)} MiB, at most ${toMiB(setup.memoryBytesMax)} are allowed`,
+      false,
+    );
+  }, watchEveryMs);
+
+  function end(reason: string, engineLost: boolean): void {
+    send({ kind: "dying", reason, engineLost });
+    // The frame leaves in the next turns of the loop; the engine may be too far gone to read it.
+    setTimeout(die, 50);
+  }
+}
+
+function startWorker(setup: HostSetup, send: Send): { command: Command } {
+  const sources = createModuleSources({ file: setup.file, read: setup.permissions.read });
+  const commands = new MessageChannel();
+  const modules = new MessageChannel();
+  const bell = new SharedArrayBuffer(4);
+  const nonces = new Map<number, string>();
+  const ids = new Map<string, number>();
+  let toldCount = 0;
+
+  const worker = new Worker(new URL("./script_worker.ts", import.meta.url), {
+    type: "module",
+    name: "handler",
+    deno: { permissions: workerPermissions(setup) },
+  } as WorkerOptions);
+  // The worker catches its own errors; one that still arrives here has ended it.
+  worker.onerror = (event) => {
+    event.preventDefault();
+    send({ kind: "dying", reason: event.message, engineLost: false });
+    setTimeout(die, 50);
+  };
+  modules.port1.onmessage = ({ data }) => {
+    modules.port1.postMessage(sources.read(String(data.url), data.type));
+    Atomics.store(new Int32Array(bell), 0, 1);
+    Atomics.notify(new Int32Array(bell), 0);
+  };
+  commands.port1.onmessage = ({ data }) => {
+    for (const report of data as WorkerReport[]) believe(report);
+  };
+  const folderUrl = new URL(".", pathToFileURL(setup.file)).href;
+  const fileUrl = pathToFileURL(setup.file).href;
+  const guarded = !setup.unguardedImports;
+  if (!guarded) sources.read(fileUrl, undefined);
+  const workerSetup: WorkerSetup = {
+    port: commands.port2,
+    sources: { port: modules.port2, bell },
+    route: setup.route,
+    fileUrl,
+    folderUrl,
+    guarded,
+  };
+  worker.postMessage(workerSetup, [commands.port2, modules.port2]);
+
+  function believe(report: WorkerReport): void {
+    if (report.kind === "broken") return send({ kind: "broken" });
+    const id = ids.get(report.nonce);
+    if (id === undefined) return;
+    tellLoaded(sources);
+    if (report.kind === "doomed") return send({ kind: "doomed", id, reason: clip(report.reason, 16_384) });
+    if (report.kind === "output") return send({ kind: "output", id, output: clip(report.output, outputCharsMax * 2) });
+    ids.delete(report.nonce);
+    nonces.delete(id);
+    send({ kind: "done", id, ...soundVerdict(report) });
+  }
+
+  function tellLoaded(modules: ModuleSources): void {
+    if (modules.count() === toldCount) return;
+    toldCount = modules.count();
+    send({ kind: "loaded", ...modules.loaded() });
+  }
+
+  return {
+    command(message, bytes) {
+      if (message.kind === "run") {
+        const nonce = crypto.randomUUID();
+        nonces.set(message.id, nonce);
+        ids.set(nonce, message.id);
+        post({ kind: "run", nonce, head: message.head, payload: bytes }, [bytes.buffer]);
+      } else if (message.kind === "abort") {
+        const nonce = nonces.get(message.id);
+        if (nonce !== undefined) post({ kind: "abort", nonce, reason: message.reason });
+      }
+    },
+  };
+
+  function post(command: WorkerCommand, transfer: Transferable[] = []): void {
+    commands.port1.postMessage(command, transfer);
+  }
+}
+
+/** Only what a verdict may hold, cut to its limits, whatever the sandbox sent. */
+function soundVerdict(report: Verdict): Verdict {
+  const outcome = report.outcome === "succeeded" || report.outcome === "rejected" ? report.outcome : "failed";
+  return {
+    outcome,
+    text: typeof report.text === "string" ? clip(report.text, resultBytesMax) : undefined,
+    retryAfterMs: Number.isFinite(report.retryAfterMs) ? report.retryAfterMs : undefined,
+    output: clip(String(report.output), outputCharsMax * 2),
+  };
+}
+
+function workerPermissions(setup: HostSetup): unknown {
+  const { net, env } = setup.permissions;
+  const read = setup.unguardedImports ? [...setup.permissions.read, dirname(setup.file)] : setup.permissions.read;
+  return {
+    net: net.length > 0 ? net : false,
+    env: env.length > 0 ? env : false,
+    read: read.length > 0 ? read : false,
+    write: false,
+    run: false,
+    ffi: false,
+    sys: false,
+    import: false,
+  };
+}
+
+function clip(text: string, charsMax: number): string {
+  return text.length > charsMax ? text.slice(0, charsMax) : text;
+}
+
+function toMiB(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
+}
+
+if (import.meta.main) await runScriptHost();

@@ -1,0 +1,203 @@
+/**
+ * The sandboxed worker: it closes the doors, loads the handler and runs it once per attempt. What it needs from the
+ * runtime is taken before the handler is loaded, so that a handler that rewrites a prototype harms only itself.
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type Handler, type HandlerContext, type HandlerEvent, parseBody, parseDuration } from "../../core/plugin.ts";
+import { type AttemptOutput, captureConsole, createAttemptOutput } from "./attempt_output.ts";
+import { describeFailure, type HandlerPlace } from "./failure.ts";
+import { closeDoors, guardImports } from "./sandbox.ts";
+import {
+  type AttemptHead,
+  resultBytesMax,
+  type Verdict,
+  type WorkerCommand,
+  type WorkerReport,
+  type WorkerSetup,
+} from "./script_protocol.ts";
+
+/** One attempt in this worker. */
+interface Running {
+  readonly nonce: string;
+  readonly output: AttemptOutput;
+  readonly abort: AbortController;
+  /** Set when it has failed although its handler may still return. */
+  doomed?: string;
+}
+
+const { stringify } = JSON;
+const getData = Object.getOwnPropertyDescriptor(MessageEvent.prototype, "data")!.get!;
+const { apply } = Reflect;
+
+globalThis.addEventListener("message", (message) => {
+  message.stopImmediatePropagation();
+  serveAttempts((message as MessageEvent<WorkerSetup>).data);
+}, { once: true });
+
+function serveAttempts(setup: WorkerSetup): void {
+  const running = new Map<string, Running>();
+  const current = new AsyncLocalStorage<Running>();
+  const getCurrent = current.getStore.bind(current);
+  const place: HandlerPlace = setup;
+  const post = setup.port.postMessage.bind(setup.port);
+  const report = batch((reports: WorkerReport[]) => post(reports));
+  let handler: Promise<Handler> | undefined;
+
+  captureConsole((text) => getCurrent()?.output.write(text));
+  if (setup.guarded && !guardImports(setup.sources)) {
+    handler = Promise.reject(
+      new Error(
+        "scripts need Deno 2.8.2 or later: this one cannot guard imports (WEIR_UNGUARDED_IMPORTS=1 runs them unguarded)",
+      ),
+    );
+    handler.catch(() => {});
+  }
+  closeDoors((call) => {
+    doom(`called ${call}`);
+    throw new Error(`${call} ends nothing but this attempt`);
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    doom(`unhandled rejection: ${describeFailure(event.reason, place)}`);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    doom(`uncaught: ${describeFailure(event.error, place)}`);
+  });
+  setup.port.onmessage = (message) => {
+    const command = apply(getData, message, []) as WorkerCommand;
+    if (command.kind === "run") run(command.nonce, command.head, command.payload);
+    else abort(command.nonce, command.reason);
+  };
+
+  async function run(nonce: string, head: AttemptHead, payload: Uint8Array): Promise<void> {
+    const attempt: Running = { nonce, output: createAttemptOutput(), abort: new AbortController() };
+    running.set(nonce, attempt);
+    const verdict = await current.run(attempt, () => call(attempt, head, payload));
+    running.delete(nonce);
+    const sound = attempt.doomed === undefined ? verdict : { outcome: "failed" as const, text: attempt.doomed };
+    report({ kind: "done", nonce, ...sound, output: attempt.output.read() });
+  }
+
+  async function call(attempt: Running, head: AttemptHead, payload: Uint8Array): Promise<Omit<Verdict, "output">> {
+    const asked = new WeakMap<object, { rejected: true } | { retryAfterMs: number }>();
+    try {
+      const handle = await load();
+      const event = readEvent(head, payload);
+      const result = await handle(event, createContext(attempt, head, asked));
+      return { outcome: "succeeded", text: writeResult(result, attempt.output) };
+    } catch (thrown) {
+      const ask = typeof thrown === "object" && thrown !== null ? asked.get(thrown) : undefined;
+      if (ask === undefined) return { outcome: "failed", text: describeFailure(thrown, place) };
+      const text = (thrown as Error).message;
+      return "rejected" in ask ? { outcome: "rejected", text } : { outcome: "failed", text, ...ask };
+    }
+  }
+
+  /** The module is evaluated once, in the first attempt; if that fails the process is given up. */
+  function load(): Promise<Handler> {
+    return handler ??= importHandler(setup.fileUrl).catch((thrown) => {
+      report({ kind: "broken" });
+      throw thrown;
+    });
+  }
+
+  function abort(nonce: string, reason: string): void {
+    const attempt = running.get(nonce);
+    if (attempt === undefined) return;
+    report({ kind: "output", nonce, output: attempt.output.read() });
+    attempt.abort.abort(new DOMException(reason, "AbortError"));
+  }
+
+  /** Fails the attempt that the error belongs to, or all of them when it cannot be told. */
+  function doom(reason: string): void {
+    const attempt = getCurrent();
+    // An attempt that is over cannot fail any more, and its stray error is no one else's.
+    if (attempt !== undefined && !running.has(attempt.nonce)) return;
+    for (const each of attempt === undefined ? running.values() : [attempt]) {
+      each.doomed ??= reason;
+      report({ kind: "doomed", nonce: each.nonce, reason: each.doomed });
+    }
+  }
+}
+
+async function importHandler(url: string): Promise<Handler> {
+  const module = await import(url);
+  if (module.default === undefined) throw new Error("the handler file has no default export: write `export default`");
+  if (typeof module.default !== "function") {
+    throw new Error(`the default export of the handler file is ${typeof module.default}: expected a function`);
+  }
+  return module.default;
+}
+
+function readEvent(head: AttemptHead, payload: Uint8Array): HandlerEvent {
+  const { time, receivedAt, ...event } = head.event;
+  const raw = payload.subarray(0, head.rawBytes);
+  const parsed = head.hasItem
+    ? parseBody(payload.subarray(head.rawBytes), "application/json")
+    : parseBody(raw, event.headers["content-type"]);
+  return {
+    ...event,
+    orderingKey: head.orderingKey,
+    time: time === undefined ? undefined : new Date(time),
+    receivedAt: new Date(receivedAt),
+    body: parsed.ok ? parsed.value : null,
+    raw,
+  };
+}
+
+function createContext(
+  attempt: Running,
+  head: AttemptHead,
+  asked: WeakMap<object, { rejected: true } | { retryAfterMs: number }>,
+): HandlerContext {
+  return {
+    deliveryId: head.deliveryId,
+    idempotencyKey: head.idempotencyKey,
+    attempt: head.attempt,
+    signal: attempt.abort.signal,
+    log: (...values) => console.log(...values),
+    reject(message) {
+      const error = new Error(String(message));
+      asked.set(error, { rejected: true });
+      return error;
+    },
+    retryAfter(duration, message = `retry after ${duration}`) {
+      const retryAfterMs = parseDuration(String(duration));
+      if (retryAfterMs === undefined) {
+        throw new TypeError(`cannot retry after "${duration}": expected a duration such as "90s" or "10m"`);
+      }
+      const error = new Error(String(message));
+      asked.set(error, { retryAfterMs });
+      return error;
+    },
+  };
+}
+
+/** The work is done by now, so a result that cannot be kept is dropped with a note and fails nothing. */
+function writeResult(result: unknown, output: AttemptOutput): string | undefined {
+  let text: string | undefined;
+  try {
+    text = stringify(result);
+  } catch (thrown) {
+    output.write(`the result was dropped: ${describeFailure(thrown, { route: "", folderUrl: "" })}\n`);
+  }
+  if (text === undefined || text.length <= resultBytesMax) return text;
+  output.write(`the result was dropped: ${text.length} characters of JSON, at most ${resultBytesMax} are kept\n`);
+  return undefined;
+}
+
+/** Reports made in one turn leave in one message. */
+function batch<Item>(send: (items: Item[]) => void): (item: Item) => void {
+  let queued: Item[] = [];
+  const flush = () => {
+    const items = queued;
+    queued = [];
+    send(items);
+  };
+  return (item) => {
+    queued.push(item);
+    if (queued.length === 1) queueMicrotask(flush);
+  };
+}

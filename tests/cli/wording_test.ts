@@ -1,0 +1,30 @@
+import { assertEquals } from "@std/assert";
+import { describeCounts, describeDuration, queueOf } from "../../cli/wording.ts";
+
+Deno.test("describeDuration: two units at most, whatever the length", () => {
+  const cases: [number, string][] = [
+    [0, "0ms"],
+    [-5, "0ms"],
+    [41.4, "41ms"],
+    [1_000, "1s"],
+    [1_240, "1.2s"],
+    [9_960, "10s"],
+    [59_400, "59s"],
+    [59_900, "1m"],
+    [200_000, "3m20s"],
+    [3_600_000, "1h"],
+    [18_720_000, "5h12m"],
+    [187_200_000, "2d4h"],
+  ];
+  for (const [ms, text] of cases) assertEquals(describeDuration(ms), text);
+});
+
+Deno.test("describeCounts: states that have none are left out", () => {
+  assertEquals(describeCounts({ succeeded: 2, dead: 1, ready: 0 }), "2 succeeded, 1 dead");
+  assertEquals(describeCounts({}), "no route matched");
+});
+
+Deno.test("queueOf: a target is named behind its route", () => {
+  assertEquals(queueOf({ route: "mirror", target: "ci" }), "mirror/ci");
+  assertEquals(queueOf({ route: "orders", target: "" }), "orders");
+});
