@@ -111,7 +111,7 @@ function printPage(page: Page<DeliveryRow>, options: { json?: boolean }): void {
 /** Prints deliveries one line each. */
 export function printDeliveries(rows: readonly DeliveryRow[]): void {
   const now = Date.now();
-  printTable([
+  printTable<DeliveryRow>([
     { title: "DELIVERY", value: (row) => row.id },
     { title: "CREATED", value: (row) => describeTime(row.createdAt) },
     { title: "QUEUE", value: queueOf, widthMax: 30 },

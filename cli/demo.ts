@@ -10,8 +10,8 @@ import type { RunningEngine } from "./engine_process.ts";
 import { serveInbox } from "./demo_inbox.ts";
 import { writeFiles } from "./init.ts";
 import { openLog } from "./log.ts";
-import { paint, print } from "./print.ts";
-import { packParcel, postSigned } from "./signed_post.ts";
+import { paint, print, printLater } from "./print.ts";
+import { packParcel, post, signParcel } from "./signed_post.ts";
 import { demoFiles, demoRounds, type DemoSample } from "./template/demo.ts";
 import { count } from "./wording.ts";
 
@@ -65,7 +65,7 @@ async function playOnce(engine: RunningEngine, fates: Fates): Promise<void> {
   const states = await fates.of(accepted);
   const forged = demoRounds[0]!.filter((sample) => sample.forged).length;
   const of = (state: string) => states.filter((one) => one === state).length;
-  print(
+  printLater(
     `\n${count(accepted.length, "event")} accepted, ${count(forged, "forged request")} refused; ` +
       `deliveries: ${of("succeeded")} succeeded, ${of("dead")} dead`,
   );
@@ -79,7 +79,7 @@ async function playRounds(engine: RunningEngine, { config, ended }: { config: st
     await pause(roundEveryMs, ended);
     if (ended.aborted) return;
   }
-  print(
+  printLater(
     `\nThese were all samples; the engine goes on. In another terminal, from here:\n` +
       `  deno task weir send stripe --config ${config}\n` +
       `  deno task weir dead list --config ${config}\n` +
@@ -103,8 +103,8 @@ async function sendRound(engine: RunningEngine, round: readonly DemoSample[]): P
 async function sendSample({ weir, ingestUrl }: RunningEngine, { source: name, type, set, forged }: DemoSample) {
   const source = sourceOf(weir.config, name);
   const now = Date.now();
-  const parcel = packParcel(source, { type, set }, now);
-  return await postSigned(parcel, { source, url: ingestUrl, now, forged });
+  const signed = await signParcel(packParcel(source, { type, set }, now), { source, url: ingestUrl, now });
+  return await post(forged ? { ...signed, body: Uint8Array.of(...signed.body, 0x20) } : signed, ingestUrl);
 }
 
 function sourceOf(config: Config, name: string) {

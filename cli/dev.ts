@@ -33,7 +33,7 @@ export async function runDev(options: EngineProcessOptions): Promise<number> {
 /** Reloads when a file of the configuration changed. Returns what ends the watching. */
 function watchConfig({ weir, reload }: RunningEngine, log: Log): () => void {
   let watcher: Deno.FsWatcher | undefined;
-  let quiet: number | undefined;
+  let quiet: ReturnType<typeof setTimeout> | undefined;
   let ended = false;
 
   const watch = async () => {

@@ -3,7 +3,7 @@
  * reload, and the order in which things start and stop.
  */
 
-import { createWeir, type Weir } from "../core/mod.ts";
+import { type Config, ConfigError, createWeir, type Weir } from "../core/mod.ts";
 import { standard } from "../plugins/mod.ts";
 import { keepAdminToken } from "./admin_token.ts";
 import { localUrl } from "./client.ts";
@@ -47,8 +47,6 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
   const stopping = Promise.withResolvers<void>();
   let engine: RunningEngine | undefined;
   let asked = false;
-  // One reload after the other: two at once could end with the older text.
-  let reloading = Promise.resolve();
   const stop = () => {
     asked = true;
     stopping.resolve();
@@ -74,19 +72,25 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
         adminToken,
         ingestUrl: localUrl(on.ingest),
         adminUrl: localUrl(on.admin),
-        reload: () => reloading = reloading.then(() => reload(weir, log)),
+        reload: () => reload(weir, log),
         stop,
       };
       log.note("info", `listening: ingest http://${text(on.ingest)}, admin http://${text(on.admin)}`);
       const end = options.running?.(engine);
-      await stopping.promise;
+      const failed = await Promise.race([stopping.promise, weir.failed]);
       await end?.();
+      // Whatever was acknowledged is on the disk; a supervisor starts the engine anew, on a disk that works.
+      if (failed !== undefined) return 1;
     } finally {
       await weir.stop();
       unobserve();
     }
     log.note("info", "stopped");
     return 0;
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    printIssues(thrown.issues);
+    return 1;
   } finally {
     forget();
     await flushLines();
@@ -99,16 +103,17 @@ async function reload(weir: Weir, log: Log): Promise<void> {
   const reloaded = await weir.reload();
   if (reloaded.ok) {
     log.note("info", `reloaded: ${describeChange(before, weir.config)}`);
+    if (!isSameDoor(before.server, weir.config.server)) {
+      log.note("warn", "server.listen and server.admin are read at the start only: restart the engine to listen there");
+    }
   } else {
     log.note("error", `not reloaded, the configuration before stays: ${count(reloaded.issues.length, "issue")}`);
     printIssues(reloaded.issues);
   }
 }
 
-type Names = Pick<Weir["config"], "sources" | "routes" | "hash">;
-
 /** What a reload changed, as far as names tell. */
-function describeChange(before: Names, after: Names): string {
+function describeChange(before: Config, after: Config): string {
   if (before.hash === after.hash) return "nothing changed";
   const parts = [
     ...changes("source", [...before.sources.keys()], [...after.sources.keys()]),
@@ -116,6 +121,10 @@ function describeChange(before: Names, after: Names): string {
   ];
   const standing = `${count(after.sources.size, "source")}, ${count(after.routes.length, "route")}`;
   return parts.length === 0 ? standing : `${standing} (${parts.join(", ")})`;
+}
+
+function isSameDoor(before: Config["server"], after: Config["server"]): boolean {
+  return localUrl(before.listen) === localUrl(after.listen) && localUrl(before.admin) === localUrl(after.admin);
 }
 
 function changes(what: string, before: readonly string[], after: readonly string[]): string[] {

@@ -18,9 +18,14 @@ export async function main(args: readonly string[]): Promise<number> {
   const { Command, CommanderError, InvalidArgumentError } = await import("commander");
   const { printError, printText } = await import("./print.ts");
   let code: number = exitCodes.fine;
+  if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
+    printText(`${(await import("../core/mod.ts")).version}\n`);
+    return code;
+  }
 
   const weir = new Command("weir")
     .description("Turns incoming webhooks into work that finishes.")
+    .option("-V, --version", "print the version")
     .exitOverride()
     .configureOutput({ writeOut: (text) => printText(text), writeErr: (text) => printText(text, "stderr") })
     .showHelpAfterError("(--help says more)");

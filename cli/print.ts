@@ -52,7 +52,7 @@ export function printLater(line: string): void {
 /** Resolves when every queued line is written, or after the limit: a stopped reader does not keep an engine alive. */
 export async function flushLines(limitMs = 1_000): Promise<void> {
   if (writing === undefined) return;
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
   await Promise.race([writing, limit]);
   clearTimeout(timer);

@@ -7,7 +7,7 @@ import { type Client, connect, type EngineOptions, localUrl } from "./client.ts"
 import { Failure, UsageError } from "./failure.ts";
 import { escapeControls, paint, print, printError, printJson } from "./print.ts";
 import { loadProject, printIssues } from "./project.ts";
-import { packParcel, type Parcel, postSigned, type Receipt } from "./signed_post.ts";
+import { packParcel, type Parcel, post, type Receipt, signParcel } from "./signed_post.ts";
 import { describeCounts, describeWait, paintState, queueOf } from "./wording.ts";
 
 /** How `weir send` was called. */
@@ -41,7 +41,8 @@ export async function send(sourceName: string, type: string | undefined, options
   const parcel = await pack(source, type, options, now);
   const { listen, publicUrl } = project.config.server;
   const url = (options.url ?? localUrl(listen)).replace(/\/+$/, "");
-  const receipt = await post(parcel, { source, url, publicUrl, now });
+  if (!URL.canParse(url)) throw new UsageError(`--url must be a URL, got ${JSON.stringify(url)}`);
+  const receipt = await signAndPost(parcel, { source, url, publicUrl, now });
   if (!options.json) printReceipt(receipt, parcel, source);
   if (!receipt.accepted) {
     if (options.json) printJson({ accepted: false, status: receipt.status, answer: receipt.text });
@@ -93,11 +94,23 @@ async function readData(file: string): Promise<Uint8Array> {
   }
 }
 
-async function post(parcel: Parcel, to: Parameters<typeof postSigned>[1]): Promise<Receipt> {
+async function signAndPost(
+  parcel: Parcel,
+  { source, url, publicUrl, now }: { source: HttpSource; url: string; publicUrl?: string; now: number },
+): Promise<Receipt> {
+  const signed = await orFail(() => signParcel(parcel, { source, url: publicUrl ?? url, now }), (why) => why);
+  return await orFail(
+    () => post(signed, url),
+    (why) => `nothing answers at ${url}: is \`weir serve\` running? (${why})`,
+  );
+}
+
+/** Runs what may fail for a reason outside this program, and says so in the words given. */
+async function orFail<Value>(act: () => Promise<Value>, words: (why: string) => string): Promise<Value> {
   try {
-    return await postSigned(parcel, to);
+    return await act();
   } catch (thrown) {
-    throw new Failure(`nothing answers at ${to.url}: is \`weir serve\` running? (${(thrown as Error).message})`);
+    throw new Failure(words((thrown as Error).message));
   }
 }
 
@@ -112,18 +125,16 @@ async function follow(
   receipt: Receipt,
   sent: { source: HttpSource; parcel: Parcel; now: number; options: SendOptions },
 ): Promise<DeliveryRow[]> {
-  let client: Client;
-  let ids: string[];
+  const rows: DeliveryRow[] = [];
   try {
-    client = await connect(sent.options);
-    ids = receipt.events.length > 0 ? receipt.events.map(({ id }) => id) : await findEvents(client, sent);
+    const client = await connect(sent.options);
+    const ids = receipt.events.length > 0 ? receipt.events.map(({ id }) => id) : await findEvents(client, sent);
+    for (const id of ids) rows.push(...await followEvent(client, id, sent.options));
   } catch (thrown) {
+    // The event is in the log all the same: not seeing it is no failure of what was asked.
     if (!(thrown instanceof Failure)) throw thrown;
     printError(paint.dim(`what became of it cannot be followed: ${thrown.message}`));
-    return [];
   }
-  const rows: DeliveryRow[] = [];
-  for (const id of ids) rows.push(...await followEvent(client, id, sent.options));
   return rows;
 }
 

@@ -25,6 +25,9 @@ export interface ParcelOptions {
   readonly set?: readonly (readonly [path: string, value: unknown])[];
 }
 
+/** A request that looks as if its sender had made it. */
+export type SignedParcel = Awaited<ReturnType<HttpSource["scheme"]["sign"]>>;
+
 /** The engine's answer. */
 export interface Receipt {
   readonly accepted: boolean;
@@ -56,31 +59,37 @@ export function packParcel(source: HttpSource, options: ParcelOptions, now: numb
 }
 
 /**
- * Signs a parcel and posts it.
+ * Signs a parcel as the source's sender would.
  *
- * @param options.url where the engine listens, without a path
- * @param options.publicUrl what the sender would sign as the URL, if that is another one
- * @param options.forged adds a space to the body after it was signed
- * @throws TypeError when nothing answers
+ * @param options.url where the engine listens as the sender knows it, without a path
+ * @throws TypeError when nobody but the sender can sign
  */
-export async function postSigned(
+export async function signParcel(
   parcel: Parcel,
-  options: { source: HttpSource; url: string; publicUrl?: string; now: number; forged?: boolean },
-): Promise<Receipt> {
-  const { source, url, now } = options;
-  const signed = await source.scheme.sign({
+  { source, url, now }: { source: HttpSource; url: string; now: number },
+): Promise<SignedParcel> {
+  return await source.scheme.sign({
     method: "POST",
-    url: `${options.publicUrl ?? url}${source.path}`,
-    headers: { "content-type": parcel.contentType, "user-agent": "weir-send" },
+    url: `${url}${source.path}`,
+    headers: { "content-type": parcel.contentType },
     body: parcel.body,
     id: parcel.id,
     type: parcel.type,
   }, { now });
-  const { search } = new URL(signed.url);
-  const response = await fetch(`${url}${source.path}${search}`, {
+}
+
+/**
+ * Posts what was signed.
+ *
+ * @param url where the engine listens as this machine reaches it, without a path
+ * @throws TypeError when nothing answers
+ */
+export async function post(signed: SignedParcel, url: string): Promise<Receipt> {
+  const { pathname, search } = new URL(signed.url);
+  const response = await fetch(`${url}${pathname}${search}`, {
     method: signed.method,
     headers: signed.headers,
-    body: options.forged ? new Blob([signed.body as BufferSource, " "]) : signed.body as BodyInit,
+    body: signed.body as BodyInit,
     redirect: "manual",
     signal: AbortSignal.timeout(answerTimeoutMs),
   });

@@ -2,6 +2,7 @@
  * `weir status`: whether the engine runs, and what waits in its queues.
  */
 
+import type { QueueRow } from "../core/mod.ts";
 import { connect, type EngineOptions } from "./client.ts";
 import { escapeControls, paint, print, printJson, printTable } from "./print.ts";
 import { describeDuration, describeTime, field, queueOf } from "./wording.ts";
@@ -28,7 +29,7 @@ export async function status(options: EngineOptions & { json?: boolean }): Promi
   for (const line of fields) if (line !== undefined) print(line);
   if (view.queues.length === 0) return view.ready ? 0 : 1;
   print();
-  printTable([
+  printTable<QueueRow>([
     { title: "QUEUE", value: queueOf },
     { title: "READY", value: (row) => `${row.ready}` },
     { title: "RUNNING", value: (row) => `${row.running}` },

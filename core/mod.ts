@@ -3,12 +3,12 @@
  * `weir/plugin`, and the standard providers and handlers are in `weir/plugins`.
  */
 
-export { ConfigError, createWeir, type Reloaded, type Weir, type WeirOptions } from "./weir.ts";
+export { ConfigError, createWeir, type Reloaded, StoreUnavailable, type Weir, type WeirOptions } from "./weir.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions, type RoutesFile } from "./config/load.ts";
 export { type ConfigIssue, formatIssue } from "./config/issue.ts";
 export { routesJsonSchema } from "./config/schema.ts";
-export { StoreUnavailable } from "./store/store.ts";
-export { version } from "./version.ts";
+
+export { version } from "./domain/version.ts";
 
 export type { Clock, Random } from "./domain/clock.ts";
 export type { Address, Config, HttpSource, Route, Source } from "./domain/config.ts";

@@ -19,8 +19,10 @@ import { createIngress } from "./http/ingress.ts";
 import { listen, type Listener } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { childLockFile, openStore } from "./store/open.ts";
-import type { Appended } from "./store/store.ts";
-import { version } from "./version.ts";
+import { type Appended, StoreUnavailable } from "./store/store.ts";
+import { version } from "./domain/version.ts";
+
+export { StoreUnavailable };
 
 /** How long attempts may go on after {@link Weir.stop}. */
 export const stopGraceMs = 25_000;

@@ -63,6 +63,7 @@ function stripe({ type = "payment_intent.succeeded", id, now }: SampleSeed): Sam
 
 function slack({ type = "app_mention", id, now }: SampleSeed): Sample {
   const ts = (now / 1_000).toFixed(6);
+  const [name, subtype] = type.split(".", 2);
   return {
     type,
     contentType: json,
@@ -72,7 +73,15 @@ function slack({ type = "app_mention", id, now }: SampleSeed): Sample {
       api_app_id: "A0KRD7HC3",
       event_id: id,
       event_time: Math.floor(now / 1_000),
-      event: { type, user: "U061F7AUR", text: "is the crane free?", channel: "C061EG9SL", ts, event_ts: ts },
+      event: {
+        type: name,
+        ...(subtype && { subtype }),
+        user: "U061F7AUR",
+        text: "is the crane free?",
+        channel: "C061EG9SL",
+        ts,
+        event_ts: ts,
+      },
     },
   };
 }
@@ -93,21 +102,15 @@ function shopify({ type = "orders/create", now }: SampleSeed): Sample {
   };
 }
 
-function twilio({ type = "delivered", id }: SampleSeed): Sample {
-  const MessageSid = /^(SM|MM)[0-9a-f]{32}$/.test(id)
-    ? id
-    : `SM${id.replaceAll(/[^0-9a-f]/g, "").padEnd(32, "0").slice(0, 32)}`;
-  return {
-    type,
-    contentType: form,
-    body: {
-      MessageSid,
-      AccountSid: `AC${"0".repeat(32)}`,
-      From: "+15005550006",
-      To: "+15005550009",
-      MessageStatus: type,
-    },
-  };
+/** The Sid is Twilio's only name for an event, so it is made of the seed's id. */
+function twilio({ type = "message.delivered", id }: SampleSeed): Sample {
+  const [about, status = "delivered"] = type.split(".", 2);
+  const digits = id.replaceAll(/[^0-9a-f]/g, "").padEnd(32, "0").slice(-32);
+  const subject = about === "call"
+    ? { CallSid: `CA${digits}`, CallStatus: status }
+    : { MessageSid: `SM${digits}`, MessageStatus: status };
+  const AccountSid = `AC${"0".repeat(32)}`;
+  return { type, contentType: form, body: { ...subject, AccountSid, From: "+15005550006", To: "+15005550009" } };
 }
 
 function sendgrid({ type = "delivered", id, now }: SampleSeed): Sample {
@@ -126,7 +129,7 @@ function sendgrid({ type = "delivered", id, now }: SampleSeed): Sample {
   };
 }
 
-/** Standard Webhooks, and a guess for declarative sources: `type` and `event` are the names most of them read. */
+/** Any other provider: Standard Webhooks, and a guess for declarative sources: `type` and `event` are the names most of them read. */
 function envelope({ type = "example.created", id, now }: SampleSeed): Sample {
   return {
     type,

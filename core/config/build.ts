@@ -46,7 +46,7 @@ export function checkSecrets(
   written: { path: Path; secrets: readonly string[]; bytesMin: number; isList: boolean },
 ): void {
   const { path, secrets, bytesMin, isList } = written;
-  if (secrets.length === 0) build.issues.add(path, `the list is empty; expected at least one secret`);
+  if (secrets.length === 0) build.issues.add(path, "the list is empty; expected at least one secret");
   secrets.forEach((secret, i) => {
     const at = isList ? [...path, i] : path;
     const bytes = new TextEncoder().encode(secret.trim()).length;
@@ -55,7 +55,7 @@ export function checkSecrets(
     } else if (secret !== secret.trim()) {
       build.issues.add(at, "the secret begins or ends with white space; take it away");
     } else if (bytes < bytesMin) {
-      build.issues.add(at, `the secret has ${bytes} bytes; expected at least ${bytesMin} (weir secret makes one)`);
+      build.issues.add(at, `the secret is too short: ${bytes} of at least ${bytesMin} bytes (weir secret makes one)`);
     }
   });
 }

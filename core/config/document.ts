@@ -85,13 +85,14 @@ export function readYaml(text: string): ReadDocument {
     .map((error) => ({ ...placeAt(error.pos[0]), message: explainYaml(error.message) }));
   if (faults.length > 0) return { ok: false, faults };
   visit(parsed, {
-    Node(_key, node) {
-      const offset = node.range?.[0] ?? 0;
+    Node(_key, node, ancestors) {
+      const fault = (message: string) => void faults.push({ ...placeAt(node.range?.[0] ?? 0), message });
       if (isAlias(node)) {
-        if (node.resolve(parsed) !== undefined) return;
-        faults.push({ ...placeAt(offset), message: `the alias *${node.source} has no anchor before it` });
+        const target = node.resolve(parsed);
+        if (target === undefined) fault(`the alias *${node.source} has no anchor before it`);
+        else if (ancestors.includes(target)) fault(`the alias *${node.source} stands inside its own anchor`);
       } else if (node.tag !== undefined && !coreTags.includes(node.tag)) {
-        faults.push({ ...placeAt(offset), message: `the tag ${node.tag} is not supported; write a plain value` });
+        fault(`the tag ${node.tag} is not supported; write a plain value`);
       }
     },
   });
@@ -99,7 +100,7 @@ export function readYaml(text: string): ReadDocument {
   try {
     return { ok: true, document: documentOf(parsed, { text, placeAt }) };
   } catch (error) {
-    // Only expanding aliases can fail here: too many of them, or one inside its own anchor.
+    // Only expanding aliases can fail here: too many of them.
     return { ok: false, faults: [{ line: 1, column: 1, message: `the aliases cannot be expanded: ${String(error)}` }] };
   }
 }
@@ -172,6 +173,8 @@ function offsetInside(value: Node | undefined, text: string, spot: Spot): number
 function explainYaml(message: string): string {
   if (message.includes("call stack")) return "nests too deeply to be read";
   if (message.startsWith("Source contains multiple documents")) return "there must be one YAML document, not several";
+  if (message === "Map keys must be unique") return "this key stands here for the second time";
+  if (message.startsWith("With stringKeys")) return "a key must be plain text";
   if (message.startsWith("Unresolved tag: !")) {
     return `${message}; a value that begins with ! is a tag: put it in quotes`;
   }

@@ -91,9 +91,9 @@ function evaluate(run: () => unknown, text: string): Evaluation {
   try {
     return evaluationOf(run());
   } catch (error) {
-    const { code, summary, range } = error as Partial<ParseError>;
+    const { code, summary, node } = error as Partial<ParseError>;
     if (code === "no_such_key" || code === "index_out_of_bounds") {
-      return { kind: "missing", reason: `${text.slice(range?.start, range?.end)} is missing` };
+      return { kind: "missing", reason: `${text.slice(node?.start, node?.end)} is missing` };
     }
     return { kind: "error", reason: `${text}: ${summary ?? describeError(error)}` };
   }

@@ -73,8 +73,9 @@ export function createIssueList(
     },
     has: (path) => paths.has(formatPath(path)),
     show(path) {
-      if (path.some((key) => hiddenKeys.includes(String(key)))) return "not shown";
-      return showValue(document.value(path));
+      const value = document.value(path) ?? null;
+      const hidden = value !== null && path.some((key) => hiddenKeys.includes(String(key)));
+      return hidden ? `of the wrong form (${typeof value}, not shown)` : showValue(document.value(path));
     },
   };
 }
@@ -102,7 +103,7 @@ export function formatPath(path: Path): string {
  */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let least = Math.floor((word.length + 1) / 3) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];
@@ -110,22 +111,28 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return best === undefined ? "" : `; did you mean "${best}"?`;
 }
 
-/** Levenshtein's distance; words far apart in length are not worth the table. */
+/** Letters to change, add, drop or swap with a neighbour; words far apart in length are not worth the table. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 3) return Infinity;
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  const table = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const row = [i];
+    table.push(row);
     for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+      const replaced = table[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, table[i - 1]![j]! + 1, row[j - 1]! + 1));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) row[j] = Math.min(row[j]!, table[i - 2]![j - 2]! + 1);
     }
-    row = next;
   }
-  return row[b.length]!;
+  return table[a.length]![b.length]!;
 }
 
 function showValue(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? "missing";
-  return text.length > shownLengthMax ? `${text.slice(0, shownLengthMax)}…` : text;
+  if (value === undefined) return "missing";
+  if (value === null) return "empty";
+  // Numbers such as .inf are none in JSON.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const masked = text.replace(/\/\/[^/@\s]*@/g, "//…@");
+  return masked.length > shownLengthMax ? `${masked.slice(0, shownLengthMax)}…` : masked;
 }

@@ -191,7 +191,11 @@ export function routesJsonSchema(): Record<string, unknown> {
 }
 
 /** What stands in for a value that must be there and is not, or is wrong, so that its neighbours are still checked. */
-const standIns: Record<string, unknown> = { version: 1, "routes.*.from": ["-"] };
+const standIns: Record<string, unknown> = {
+  version: 1,
+  "routes.*.from": ["-"],
+  "routes.*.send.*.url": "http://localhost/",
+};
 
 /**
  * Checks the form of a file and reports everything that is wrong with it. What was reported is then taken out and the
@@ -227,12 +231,12 @@ export function parseRoutesFile(tree: unknown, issues: IssueList): ParsedFile | 
   }
 }
 
-/** What has to go so that an issue does not come back: the value; its whole list; or its parent where it is missing. */
+/** What has to go so that an issue does not come back: the value, its parent where it is missing, all of a list. */
 function doomedPath(tree: unknown, path: Path): Path {
-  const item = path.findIndex((key) => typeof key === "number");
-  const whole = item === -1 ? path : path.slice(0, item);
-  const mended = patternOf(whole) in standIns;
-  return mended || valueAt(tree, whole) !== undefined ? whole : whole.slice(0, -1);
+  if (patternOf(path) in standIns) return path;
+  const held = valueAt(tree, path) === undefined ? path.slice(0, -1) : path;
+  // One item cannot go by itself: those behind it would change their numbers, and with them their places.
+  return held.slice(0, held.findLastIndex((key) => typeof key === "string") + 1);
 }
 
 function remove(tree: unknown, path: Path): void {
@@ -250,9 +254,10 @@ function explainKey(path: Path, key: string): string {
   return hint === "" ? `unknown key; expected one of ${known.join(", ")}` : `unknown key${hint}`;
 }
 
-/** `sources.github.secret` is `sources.*.secret`: what holds for a key holds under any name. */
+/** `sources.github.secret` is `sources.*.secret`: what holds for a key holds under any name or number. */
 function patternOf(path: Path): string {
-  return path.map((key, i) => i === 1 && (path[0] === "sources" || path[0] === "routes") ? "*" : key).join(".");
+  const named = path[0] === "sources" || path[0] === "routes";
+  return path.map((key, i) => typeof key === "number" || (i === 1 && named) ? "*" : key).join(".");
 }
 
 let jsonSchema: Record<string, unknown> | undefined;

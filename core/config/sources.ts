@@ -148,11 +148,17 @@ async function readBodySchema(
   try {
     text = await Deno.readTextFile(file);
   } catch (error) {
-    build.issues.add(written.path, `${written.file} cannot be read: ${describeError(error)}`);
+    const missing = error instanceof Deno.errors.NotFound;
+    build.issues.add(
+      written.path,
+      missing
+        ? `there is no file ${build.issues.show(written.path)}; expected a path from ${build.directory}`
+        : `${build.issues.show(written.path)} cannot be read: ${describeError(error)}`,
+    );
     return undefined;
   }
   build.files.push(file);
   const compiled = compileBodySchema(text);
   if (compiled.ok) return compiled.check;
-  build.issues.add(written.path, `${written.file} is not a JSON Schema that can be used: ${compiled.reason}`);
+  build.issues.add(written.path, `${build.issues.show(written.path)} is not a JSON Schema: ${compiled.reason}`);
 }

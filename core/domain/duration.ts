@@ -63,10 +63,15 @@ export function parseRate(text: string): Rate | undefined {
   return { count: Number(count), perMs: unitMs[unit!]! };
 }
 
-/** Writes milliseconds the way people write them: `1h30m`, `45s`, `250ms`; from one second on, to the nearest second. */
+/**
+ * Writes milliseconds the way people write them: `250ms`, `1.5s`, `45s`, `1h30m`. Below ten seconds nothing is lost,
+ * because that is where limits are; above, it is to the nearest second.
+ */
 export function formatDuration(ms: number): string {
-  if (Math.round(ms) < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
-  let rest = Math.round(ms / 1_000) * 1_000;
+  const whole = Math.max(0, Math.round(ms));
+  if (whole < 1_000) return `${whole}ms`;
+  if (whole < 10_000) return `${whole / 1_000}s`;
+  let rest = Math.round(whole / 1_000) * 1_000;
   let text = "";
   for (const unit of ["d", "h", "m", "s"]) {
     const amount = Math.floor(rest / unitMs[unit]!);

@@ -15,7 +15,7 @@ import { createGuard } from "./admin_guard.ts";
 import * as routes from "./admin_routes.ts";
 import type { EngineStatus, IssueView } from "./admin_schema.ts";
 import { viewEvent, viewRoute, viewSource } from "./admin_view.ts";
-import { splitUrl } from "./client_address.ts";
+import { peerOf, splitUrl } from "./client_address.ts";
 import { type Metrics, metricsType } from "./metrics.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { problem, problemDocument, problemType, retryAfter } from "./problem.ts";
@@ -60,10 +60,9 @@ export function createAdmin(options: AdminOptions): Admin {
   return {
     async fetch(request, info) {
       const { path } = splitUrl(request.url);
-      const peer = info?.remoteAddr && "hostname" in info.remoteAddr ? info.remoteAddr.hostname : undefined;
       return guard.refuseSite(request) ??
         answerProbe(path, { method: request.method, ready: status().ready }) ??
-        guard.refuseCaller(request, peer) ??
+        guard.refuseCaller(request, peerOf(info?.remoteAddr)) ??
         await router.fetch(request);
     },
   };

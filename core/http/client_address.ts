@@ -54,6 +54,11 @@ function parseAddress(text: string | undefined): Address | undefined {
   return ipaddr.process(text);
 }
 
+/** The IP address at the other end of the connection; undefined when it is not known or has none. */
+export function peerOf(address: Deno.Addr | undefined): string | undefined {
+  return address !== undefined && "hostname" in address ? address.hostname : undefined;
+}
+
 /**
  * Finds the address that the request really came from.
  *

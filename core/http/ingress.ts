@@ -13,7 +13,7 @@ import type { Intake, Intaken, Refused } from "../engine/intake.ts";
 import type { Observer } from "../engine/observer.ts";
 import { type Appended, StoreUnavailable } from "../store/store.ts";
 import { readBody } from "./body_reader.ts";
-import { clientAddress, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
+import { clientAddress, peerOf, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { type Problem, problem, retryAfter } from "./problem.ts";
 import { createSourceTable, type Entry, type SourceTable } from "./source_table.ts";
@@ -80,6 +80,11 @@ export function createIngress(options: IngressOptions): Ingress {
     return problem(refusal);
   }
 
+  function full(): Refusal | undefined {
+    const reason = closed() ?? (inFlight >= limits.inFlightMax ? `${inFlight} requests are in flight` : undefined);
+    return reason === undefined ? undefined : unavailable(reason);
+  }
+
   async function answer(request: Request, peer: string | undefined): Promise<Response> {
     const url = splitUrl(request.url);
     const probe = answerProbe(url.path, { method: request.method, ready: closed() === undefined });
@@ -96,11 +101,8 @@ export function createIngress(options: IngressOptions): Ingress {
     }
     const name = entry.source.name;
     const headers: HeaderMap = Object.fromEntries(request.headers);
-    const refusal = tooLong(url, headers, limits) ?? turnAway(entry, { request, headers, peer, table });
+    const refusal = full() ?? tooLong(url, headers, limits) ?? turnAway(entry, { request, headers, peer, table });
     if (refusal !== undefined) return refuse(name, refusal);
-    const shut = closed();
-    if (shut !== undefined) return refuse(name, unavailable(shut));
-    if (inFlight >= limits.inFlightMax) return refuse(name, unavailable(`${inFlight} requests are in flight`));
 
     inFlight++;
     try {
@@ -142,10 +144,6 @@ export function createIngress(options: IngressOptions): Ingress {
       return inFlight;
     },
   };
-}
-
-function peerOf(address: Deno.Addr | undefined): string | undefined {
-  return address !== undefined && "hostname" in address ? address.hostname : undefined;
 }
 
 function tooLong(url: RawUrl, headers: HeaderMap, limits: IngressLimits): Refusal | undefined {

@@ -3,20 +3,16 @@
  * nothing. Which of two events with one key wins is decided inside it, by the statement that writes the key.
  */
 
-import type { Result, Statement, Value } from "./database.ts";
+import type { DeliveryState } from "../domain/delivery.ts";
+import type { Plan, Value } from "./database.ts";
 import { promote } from "./deliveries.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Appended, NewRequest } from "./store.ts";
-
-/** Statements to run and how to read their results. */
-export interface Plan<Answer> {
-  readonly statements: readonly Statement[];
-  read(results: readonly Result[]): Answer;
-}
+import type { Appended, NewDelivery, NewRequest } from "./store.ts";
+import { storableText } from "./text.ts";
 
 /**
  * An expired key is taken over by the statement that would refuse it. The same event again (a batch repeated because
- * its reply was lost) changes nothing.
+ * its reply was lost) keeps the key that it won.
  */
 const upsertKeys = createRowStatement(
   6,
@@ -89,7 +85,7 @@ export function planAppend(requests: readonly NewRequest[], options: AppendOptio
         request.events.map((event): Appended => {
           const winner = event.idempotencyKey === undefined
             ? event.id
-            : winners.get(keyName(request.source, event.idempotencyKey));
+            : winners.get(keyName(request.source, storableText(event.idempotencyKey)!));
           if (winner === event.id) return { status: "accepted", eventId: event.id };
           return { status: "duplicate", eventId: winner ?? event.id };
         })
@@ -105,7 +101,7 @@ function keyName(source: string, key: string): string {
 function keyRows(request: NewRequest, options: AppendOptions): Value[][] {
   return request.events.filter((event) => event.idempotencyKey !== undefined).map((event) => [
     request.source,
-    event.idempotencyKey!,
+    storableText(event.idempotencyKey),
     event.id,
     event.sha256,
     request.receivedAt + options.idempotencyMs,
@@ -118,19 +114,35 @@ function eventRows(request: NewRequest): Value[][] {
     event.id,
     request.id,
     request.source,
-    event.type,
-    event.idempotencyKey ?? null,
+    storableText(event.type),
+    storableText(event.idempotencyKey),
     event.sha256,
-    event.time ?? null,
+    storableTime(event.time),
     request.receivedAt,
     request.configHash,
-    event.item ?? null,
+    storableText(event.item),
   ]);
+}
+
+/**
+ * The sender's time in whole milliseconds. One that no number holds exactly (nanoseconds, say) is not kept: SQLite
+ * would give back an integer that cannot be read, and with it no row of its page could.
+ */
+function storableTime(time: number | undefined): number | null {
+  const whole = Math.trunc(time ?? NaN);
+  return Number.isSafeInteger(whole) ? whole : null;
 }
 
 function requestRow(request: NewRequest): Value[] {
   const eventIds = JSON.stringify(request.events.map((event) => event.id));
-  return [request.id, request.source, request.query, JSON.stringify(request.headers), request.raw, eventIds];
+  return [
+    request.id,
+    request.source,
+    storableText(request.query),
+    JSON.stringify(request.headers),
+    request.raw,
+    eventIds,
+  ];
 }
 
 function deliveryRows(request: NewRequest): Value[][] {
@@ -139,14 +151,22 @@ function deliveryRows(request: NewRequest): Value[][] {
       delivery.id,
       event.id,
       delivery.queue,
-      delivery.lane ?? null,
-      delivery.parkedReason !== undefined ? "parked" : delivery.lane === undefined ? "ready" : "blocked",
+      storableText(delivery.lane),
+      firstState(delivery),
       request.receivedAt,
-      delivery.parkedReason ?? null,
+      storableText(delivery.parkedReason),
     ])
   );
 }
 
-function laneRows(request: NewRequest): { queue: number; lane?: string }[] {
-  return request.events.flatMap((event) => event.deliveries);
+/** In a lane everything starts blocked, and {@link promote} decides what its head becomes. */
+function firstState(delivery: NewDelivery): DeliveryState {
+  if (delivery.lane !== undefined) return "blocked";
+  return delivery.parkedReason === undefined ? "ready" : "parked";
+}
+
+function laneRows(request: NewRequest): { queue: number; lane: string | null }[] {
+  return request.events.flatMap((event) =>
+    event.deliveries.map(({ queue, lane }) => ({ queue, lane: storableText(lane) }))
+  );
 }

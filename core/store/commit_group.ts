@@ -31,6 +31,7 @@ export interface CommitGroup<Operation, Answer> {
 
 interface Waiting<Operation, Answer> {
   readonly operation: Operation;
+  readonly bytes: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -46,8 +47,8 @@ export function createCommitGroup<Operation, Answer>(
   function take(): Waiting<Operation, Answer>[] {
     let bytes = 0;
     let count = 0;
-    for (const { operation } of queue) {
-      bytes += options.bytes(operation);
+    for (const waiting of queue) {
+      bytes += waiting.bytes;
       if (count > 0 && (count === groupItemsMax || bytes > groupBytesMax)) break;
       count++;
     }
@@ -68,9 +69,11 @@ export function createCommitGroup<Operation, Answer>(
       const answers = await options.commit(group.map(({ operation }) => operation));
       group.forEach(({ resolve }, at) => resolve(answers[at]!));
     } catch (error) {
-      // One bad row must not refuse the rows that happened to wait beside it.
+      // One bad row must not refuse the rows that happened to wait beside it: halving finds it in a few commits.
       if (error instanceof ConstraintBroken && group.length > 1) {
-        for (const single of group) await write([single]);
+        const half = group.length >> 1;
+        await write(group.slice(0, half));
+        await write(group.slice(half));
       } else {
         for (const { reject } of group) reject(error);
       }
@@ -80,7 +83,8 @@ export function createCommitGroup<Operation, Answer>(
   return {
     submit(operation) {
       return new Promise((resolve, reject) => {
-        queue.push({ operation, resolve, reject });
+        // Weighed here, so that an operation that cannot be weighed fails alone.
+        queue.push({ operation, bytes: options.bytes(operation), resolve, reject });
         if (writing) return;
         writing = true;
         options.defer(() => void drain());

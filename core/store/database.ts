@@ -30,6 +30,12 @@ export interface Result {
   readonly changes: number;
 }
 
+/** Statements to run, and how to read what they gave. */
+export interface Plan<Answer> {
+  readonly statements: readonly Statement[];
+  read(results: readonly Result[]): Answer;
+}
+
 /** A database that can be read one statement at a time and written one atomic batch at a time. */
 export interface Database {
   read(statement: Statement): Promise<Result>;
@@ -38,7 +44,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** A statement broke a rule of the schema: the batch is undone, the database is fine. */
+/** A statement broke a rule of the schema or carried a value that none can bind: the batch is undone, the database is fine. */
 export class ConstraintBroken extends Error {
   override readonly name = "ConstraintBroken";
 }

@@ -7,6 +7,9 @@ import { type Client, createClient, type InValue, LibsqlError, type ResultSet } 
 import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
 import { StoreUnavailable } from "./store.ts";
 
+/** Longest wait for one answer. The server gives up waiting for its own lock after five seconds. */
+export const answerLimitMs = 15_000;
+
 /** Where the server is. */
 export interface LibsqlOptions {
   /** `libsql:`, `http:` or `https:`. */
@@ -16,7 +19,13 @@ export interface LibsqlOptions {
 
 /** Connects to a server; the first statement shows whether it is there. */
 export function openLibsql(options: LibsqlOptions): Database {
-  return new LibsqlServer(createClient({ url: options.url, authToken: options.authToken, intMode: "number" }));
+  const { url, authToken } = options;
+  return new LibsqlServer(createClient({ url, authToken, intMode: "number", fetch: fetchWithin }));
+}
+
+/** Without a limit, one server that never answers would hold up every append behind it for ever. */
+function fetchWithin(request: Request): Promise<Response> {
+  return fetch(request, { signal: AbortSignal.timeout(answerLimitMs), redirect: "error" });
 }
 
 class LibsqlServer implements Database {
@@ -35,6 +44,7 @@ class LibsqlServer implements Database {
   }
 
   async write(batch: readonly Statement[]): Promise<Result[]> {
+    if (batch.length === 0) return [];
     try {
       return (await this.#client.batch(batch.map(toLibsql), "write")).map(toResult);
     } catch (error) {

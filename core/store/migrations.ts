@@ -71,7 +71,7 @@ const migrations: readonly (readonly string[])[] = [[
     created_at INTEGER NOT NULL,
     finished_at INTEGER,
     CHECK ((state = 'running') = (token IS NOT NULL)),
-    CHECK ((token IS NULL) = (boot IS NULL)),
+    CHECK ((token IS NULL) = (boot IS NULL) AND (token IS NULL) = (claimed_at IS NULL)),
     CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)),
     CHECK (state <> 'blocked' OR lane IS NOT NULL),
     CHECK (state <> 'parked' OR reason IS NOT NULL),
@@ -112,8 +112,7 @@ export async function migrate(database: Database): Promise<void> {
     sql: `CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
     parameters: [],
   }]);
-  const { rows } = await database.read({ sql: `SELECT value FROM meta WHERE key = 'schema'`, parameters: [] });
-  const found = Number(rows[0]?.value ?? 0);
+  const found = await readVersion(database);
   if (found > schemaVersion) {
     throw new RangeError(
       `cannot open the log: its schema is version ${found}, this program knows up to ${schemaVersion}; use a newer weir`,
@@ -121,9 +120,20 @@ export async function migrate(database: Database): Promise<void> {
   }
   for (let version = found + 1; version <= schemaVersion; version++) {
     const steps: Statement[] = migrations[version - 1]!.map((sql) => ({ sql, parameters: [] }));
-    await database.write([...steps, {
-      sql: `INSERT INTO meta (key, value) VALUES ('schema', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-      parameters: [String(version)],
-    }]);
+    try {
+      await database.write([...steps, {
+        sql:
+          `INSERT INTO meta (key, value) VALUES ('schema', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+        parameters: [String(version)],
+      }]);
+    } catch (error) {
+      // Another engine that starts on the same server at the same moment may have been first.
+      if (await readVersion(database) < version) throw error;
+    }
   }
+}
+
+async function readVersion(database: Database): Promise<number> {
+  const { rows } = await database.read({ sql: `SELECT value FROM meta WHERE key = 'schema'`, parameters: [] });
+  return Number(rows[0]?.value ?? 0);
 }

@@ -5,22 +5,28 @@
 
 import { setImmediate } from "node:timers";
 import type { Kysely } from "kysely";
-import { type Plan, planAppend } from "./append.ts";
+import { planAppend } from "./append.ts";
+import { completeClaim, planClaim } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
-import { createKysely, type Database } from "./database.ts";
-import { planCancel, planClaim, planRedeliver, planSettle, recoverClaims, splitResults } from "./deliveries.ts";
+import { createKysely, type Database, type Plan } from "./database.ts";
+import { planCancel, planReclaim, planRedeliver, planSettle, splitResults } from "./deliveries.ts";
+import { type EngineWatch, watchEngines } from "./engines.ts";
 import { type FileLock, lockFile, waitForHolders } from "./file_lock.ts";
 import { listDeliveries, listEvents, listQueues, readDelivery, readEvent } from "./listings.ts";
 import { migrate } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 import { openSqlite } from "./sqlite.ts";
-import { type NewRequest, type QueueId, type Settlement, type Store, StoreUnavailable } from "./store.ts";
+import {
+  type Appended,
+  type NewRequest,
+  type QueueId,
+  type Settlement,
+  type Store,
+  StoreUnavailable,
+} from "./store.ts";
 
 /** How long the handlers of the engine before us may take to end. They watch a pipe, so it is a matter of moments. */
 const holdersLimitMs = 25_000;
-
-/** After this long without a beat, another engine's work is taken over. */
-export const takeoverMs = 30_000;
 
 /** Options of {@link openStore}. */
 export interface OpenStoreOptions {
@@ -47,13 +53,10 @@ export function childLockFile(url: string): string | undefined {
  * @throws StoreUnavailable when another engine holds the file, or it cannot be used
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  if (!options.url.startsWith("file:")) {
-    const { openLibsql } = await import("./libsql.ts"); // a local engine never pays for the client
-    const database = openLibsql(options);
-    await migrate(database);
-    await database.write([{ sql: "INSERT INTO engines (boot, beat) VALUES (?, 0)", parameters: [options.boot] }]);
-    return createStore(database, options, { recovered: 0 });
-  }
+  return options.url.startsWith("file:") ? await openFile(options) : await openServer(options);
+}
+
+async function openFile(options: OpenStoreOptions): Promise<Store> {
   const path = filePath(options.url);
   const lock = await lockFile(`${path}.lock`).catch((cause) => {
     throw new StoreUnavailable(`cannot lock the log ${path}: ${cause.message}`, { cause });
@@ -63,23 +66,46 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       `the log ${path} is in use by another engine; stop it, or give this one its own storage.url`,
     );
   }
+  let database: Database | undefined;
   try {
     if (!await waitForHolders(`${path}.children.lock`, holdersLimitMs)) {
       throw new StoreUnavailable(`handlers of an earlier engine still run on ${path}; end them and start again`);
     }
-    const database = openSqlite(path, options);
+    database = openSqlite(path, options);
     await migrate(database);
     // The lock proves that whoever claimed these is gone, so their leases end here and not by the clock.
-    const [, taken] = await database.write(recoverClaims({ now: options.now }));
-    return createStore(database, options, { recovered: taken!.changes, lock });
+    const reclaim = planReclaim({ of: "all", now: options.now, reason: "the engine that ran it is gone" });
+    const recovered = reclaim.read(await database.write(reclaim.statements));
+    return createStore(database, options, { recovered, lock });
   } catch (error) {
+    await database?.close(); // before the lock goes: a second handle beside the next engine's would drop its locks
     lock.release();
     throw error;
   }
 }
 
+async function openServer(options: OpenStoreOptions): Promise<Store> {
+  const { openLibsql } = await import("./libsql.ts"); // a local engine never pays for the client
+  const database = openLibsql(options);
+  try {
+    await migrate(database);
+    const watch = watchEngines(database, options.boot);
+    await watch.join();
+    return createStore(database, options, { recovered: 0, watch });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Where the file really is: two names of one log must meet at one lock. */
 function filePath(url: string): string {
-  return decodeURIComponent(url.slice("file:".length).replace(/^\/\//, ""));
+  const path = decodeURIComponent(url.slice("file:".length).replace(/^\/\//, ""));
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path; // not made yet, or not reachable: opening it will say so
+  }
 }
 
 type Operation =
@@ -90,26 +116,39 @@ type Operation =
 function createStore(
   database: Database,
   options: OpenStoreOptions,
-  opened: { recovered: number; lock?: FileLock },
+  opened: { recovered: number; lock?: FileLock; watch?: EngineWatch },
 ): Store {
   const db: Kysely<Tables> = createKysely(database);
-  const { boot } = options;
   const group: CommitGroup<Operation, unknown> = createCommitGroup({
     commit: (operations) => commitGroup(database, operations, options),
-    bytes: (operation) => operation.kind === "append" ? operation.request.raw.length : 0,
+    bytes: weigh,
     defer: (run) => void setImmediate(run),
   });
   const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> =>
     group.submit({ kind: "plan", plan }) as Promise<Answer>;
-  const takeover = watchEngines(database, boot);
+  let closing: Promise<void> | undefined;
+
+  async function close(): Promise<void> {
+    await group.idle();
+    await opened.watch?.leave().catch(() => {}); // others then see it stand still, which comes to the same
+    await database.close();
+    opened.lock?.release();
+  }
 
   return {
     recovered: opened.recovered,
     registerQueues: (queues) => registerQueues(db, database, queues),
-    append: (request) => group.submit({ kind: "append", request }) as Promise<Awaited<ReturnType<Store["append"]>>>,
-    claim: (credits, claim) => submitPlan(planClaim(credits, { ...claim, boot })),
+    append: (request) => group.submit({ kind: "append", request }) as Promise<Appended[]>,
+    async claim(credits, claim) {
+      try {
+        return await completeClaim(database, await submitPlan(planClaim(credits, { ...claim, boot: options.boot })));
+      } catch (error) {
+        opened.watch?.doubt(claim.token);
+        throw error;
+      }
+    },
     settle: (settlement) => group.submit({ kind: "settle", settlement }) as Promise<boolean>,
-    beat: (at) => opened.lock !== undefined ? Promise.resolve(0) : takeover(at),
+    beat: (at) => opened.watch?.beat(at) ?? Promise.resolve(0),
     cancel: (deliveryId, at) => submitPlan(planCancel(deliveryId, at)),
     redeliver: (deliveryId, made) => submitPlan(planRedeliver(deliveryId, made)),
     event: (id) => readEvent(db, id),
@@ -120,15 +159,22 @@ function createStore(
     async ping() {
       await database.read({ sql: "SELECT 1", parameters: [] });
     },
-    async close() {
-      await group.idle();
-      if (opened.lock === undefined) {
-        await database.write([{ sql: "DELETE FROM engines WHERE boot = ?", parameters: [boot] }]).catch(() => {});
-      }
-      await database.close();
-      opened.lock?.release();
-    },
+    close: () => closing ??= close(),
   };
+}
+
+function weigh(operation: Operation): number {
+  switch (operation.kind) {
+    case "append":
+      return operation.request.events.reduce(
+        (sum, { item }) => sum + (item?.length ?? 0),
+        operation.request.raw.length,
+      );
+    case "settle":
+      return operation.settlement.attempt.output?.length ?? 0;
+    case "plan":
+      return 0;
+  }
 }
 
 /** One transaction: everything that was accepted, then everything that ended, then whatever else, claims among it. */
@@ -162,49 +208,11 @@ async function registerQueues(
   database: Database,
   queues: readonly { route: string; target: string }[],
 ): Promise<QueueId[]> {
+  if (queues.length === 0) return [];
   await database.write(queues.map(({ route, target }) => ({
     sql: "INSERT INTO queues (route, target) VALUES (?, ?) ON CONFLICT DO NOTHING",
     parameters: [route, target],
   })));
   const known = await db.selectFrom("queues").selectAll().execute();
   return queues.map(({ route, target }) => known.find((row) => row.route === route && row.target === target)!.id);
-}
-
-/**
- * On a remote log every engine counts its beats. One whose count stood still for {@link takeoverMs} on our own monotonic
- * clock is fenced (its row goes) and its claims are taken back in the same batch. Whoever was fenced and lives after all
- * finds its leases lost and registers anew.
- */
-function watchEngines(database: Database, boot: string): (at: { now: number; monotonic: number }) => Promise<number> {
-  const seen = new Map<string, { beat: number; since: number }>();
-  return async ({ now, monotonic }) => {
-    const [, engines] = await database.write([
-      {
-        sql: "INSERT INTO engines (boot, beat) VALUES (?, 1) ON CONFLICT (boot) DO UPDATE SET beat = beat + 1",
-        parameters: [boot],
-      },
-      { sql: "SELECT boot, beat FROM engines WHERE boot <> ?", parameters: [boot] },
-    ]);
-    let taken = 0;
-    for (const row of engines!.rows) {
-      const other = String(row.boot);
-      const beat = Number(row.beat);
-      const before = seen.get(other);
-      if (before === undefined || before.beat !== beat) seen.set(other, { beat, since: monotonic });
-      else if (monotonic - before.since >= takeoverMs) taken += await takeOver(database, { boot: other, beat, now });
-    }
-    return taken;
-  };
-}
-
-async function takeOver(database: Database, of: { boot: string; beat: number; now: number }): Promise<number> {
-  const claims = recoverClaims({ boot: of.boot, now: of.now }).map(({ sql, parameters }) => ({
-    sql: sql.replace("boot = ?", "boot = ? AND boot NOT IN (SELECT boot FROM engines)"),
-    parameters,
-  }));
-  const results = await database.write([
-    { sql: "DELETE FROM engines WHERE boot = ? AND beat = ?", parameters: [of.boot, of.beat] },
-    ...claims,
-  ]);
-  return results[2]!.changes;
 }

@@ -17,10 +17,10 @@ const preparedMax = 256;
 
 /** `synchronous=FULL` is the promise: NORMAL lost acknowledged rows in 371 of 500 simulated power cuts, FULL in none. */
 const pragmas: Readonly<Record<string, string | number>> = {
+  busy_timeout: 2_000, // first: someone's shell may be reading while the others are set
   journal_mode: "wal",
   synchronous: 2,
   foreign_keys: 1,
-  busy_timeout: 2_000,
   wal_autocheckpoint: 1_000,
   journal_size_limit: 67_108_864,
   mmap_size: 0,
@@ -42,13 +42,14 @@ export interface SqliteOptions {
  * @throws StoreUnavailable when SQLite is too old, the file cannot be opened, or a pragma does not hold
  */
 export function openSqlite(path: string, options: SqliteOptions = {}): Database {
-  let db: DatabaseSync;
+  let db: DatabaseSync | undefined;
   try {
     // Its owner's alone: bodies and keys of real events are in there. WAL and SHM take over the mode.
     Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
     db = new DatabaseSync(path);
     configure(db);
   } catch (cause) {
+    db?.close();
     throw new StoreUnavailable(`cannot open the log ${path}: ${(cause as Error).message}`, { cause });
   }
   return new SqliteFile(db, options);
@@ -110,6 +111,8 @@ class SqliteFile implements Database {
   }
 
   close(): Promise<void> {
+    // After a disk failure a checkpoint could carry a broken WAL into the file; the next start recovers instead.
+    if (this.#failed !== undefined) return Promise.resolve();
     this.#prepared.clear();
     try {
       this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -130,13 +133,14 @@ class SqliteFile implements Database {
   }
 
   #prepare(sql: string): { statement: StatementSync; returnsRows: boolean } {
-    const known = this.#prepared.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#db.prepare(sql);
-    const made = { statement, returnsRows: statement.columns().length > 0 };
-    if (this.#prepared.size >= preparedMax) this.#prepared.delete(this.#prepared.keys().next().value!);
-    this.#prepared.set(sql, made);
-    return made;
+    let known = this.#prepared.get(sql);
+    if (known === undefined) {
+      const statement = this.#db.prepare(sql);
+      known = { statement, returnsRows: statement.columns().length > 0 };
+      if (this.#prepared.size >= preparedMax) this.#prepared.delete(this.#prepared.keys().next().value!);
+    } else this.#prepared.delete(sql);
+    this.#prepared.set(sql, known); // at the end of the map: the first is always the one unused for longest
+    return known;
   }
 
   #rollback(): void {
@@ -148,9 +152,10 @@ class SqliteFile implements Database {
   }
 
   #translate(error: unknown): Error {
-    const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-    const message = (error as Error).message;
-    if (code === sqliteConstraint) return new ConstraintBroken(message, { cause: error });
+    const { errcode, message } = error as Error & { errcode?: number };
+    if (errcode === undefined) return new ConstraintBroken(message, { cause: error }); // a value that cannot be bound
+    const code = errcode & 0xff;
+    if (refused.has(code)) return new ConstraintBroken(message, { cause: error });
     // After a failed write or fsync nobody knows what is on the disk: only a new start may read it again.
     if (fatal.has(code)) this.#fail(error as Error);
     return new StoreUnavailable(`the log cannot be used: ${message}`, { cause: error });
@@ -169,5 +174,5 @@ class SqliteFile implements Database {
 }
 
 /** Primary result codes: sqlite.org/rescode.html. */
-const sqliteConstraint = 19;
+const refused: ReadonlySet<number> = new Set([18, /* TOOBIG */ 19 /* CONSTRAINT */]);
 const fatal: ReadonlySet<number> = new Set([10, /* IOERR */ 11, /* CORRUPT */ 26 /* NOTADB */]);

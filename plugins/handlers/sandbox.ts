@@ -9,12 +9,27 @@ import { receiveMessageOnPort } from "node:worker_threads";
 import type { ModuleSource, SourceBridge } from "./script_protocol.ts";
 
 /** The node: built-ins that a handler may import; the rest load code, start threads or reach into the runtime. */
-const builtins = new Set([
-  ...["assert", "assert/strict", "async_hooks", "buffer", "constants", "crypto", "diagnostics_channel", "dns"],
-  ...["dns/promises", "events", "fs", "fs/promises", "http", "http2", "https", "net", "os", "path", "path/posix"],
-  ...["path/win32", "perf_hooks", "process", "punycode", "querystring", "stream", "stream/consumers"],
-  ...["stream/promises", "stream/web", "string_decoder", "timers", "timers/promises", "tls", "url", "util", "zlib"],
-]);
+const builtins = Object.assign(
+  // No prototype and no method: a handler that rewrites Set.prototype.has changes nothing here.
+  Object.create(null) as Record<string, true>,
+  Object.fromEntries(
+    [
+      ...["assert", "assert/strict", "async_hooks", "buffer", "constants", "crypto", "diagnostics_channel", "dns"],
+      ...["dns/promises", "events", "fs", "fs/promises", "http", "http2", "https", "net", "os", "path", "path/posix"],
+      ...["path/win32", "perf_hooks", "process", "punycode", "querystring", "stream", "stream/consumers"],
+      ...["stream/promises", "stream/web", "string_decoder", "timers", "timers/promises", "tls", "url", "util", "zlib"],
+    ].map((name) => [`node:${name}`, true]),
+  ),
+);
+
+// Taken before the handler runs, for the same reason.
+const { apply } = Reflect;
+const { startsWith } = String.prototype;
+const { URL } = globalThis;
+
+function begins(text: string, start: string): boolean {
+  return apply(startsWith, text, [start]);
+}
 
 /** `node:process` has named exports that cannot be taken away; a handler gets the same object without them. */
 const processUrl = "weir:process";
@@ -47,19 +62,21 @@ export function guardImports(bridge: SourceBridge): boolean {
   const read = createSourceReader(bridge);
   register({
     resolve(specifier, { parentURL }, next) {
-      if (specifier.startsWith("node:")) {
-        const name = specifier.slice("node:".length);
-        if (!builtins.has(name)) throw new Error(`cannot import "${specifier}": a handler may not use this built-in`);
-        return name === "process" ? { url: processUrl, shortCircuit: true } : next(specifier);
+      if (begins(specifier, "node:")) {
+        if (!(specifier in builtins)) {
+          throw new Error(`cannot import "${specifier}": a handler may not use this built-in`);
+        }
+        return specifier === "node:process" ? { url: processUrl, shortCircuit: true } : next(specifier);
       }
-      if (/^(\.{0,2}\/|file:)/.test(specifier)) {
-        return { url: new URL(specifier, parentURL).href, shortCircuit: true };
+      if (["./", "../", "/", "file:"].some((start) => begins(specifier, start))) {
+        const url: unknown = new URL(specifier, parentURL).href;
+        if (typeof url === "string" && begins(url, "file:///")) return { url, shortCircuit: true };
       }
       throw new Error(explainSpecifier(specifier));
     },
     load(url, context, next) {
       if (url === processUrl) return { format: "module", source: processSource, shortCircuit: true };
-      if (url.startsWith("node:")) return next(url, context);
+      if (url in builtins) return next(url, context);
       const module = read(url, context.importAttributes?.type);
       if (!module.ok) throw new Error(module.reason);
       return { format: module.format, source: module.source, shortCircuit: true };
@@ -88,7 +105,7 @@ function explainSpecifier(specifier: string): string {
   if (/^weir(\/|$)/.test(specifier)) {
     return `cannot import "${specifier}" at run time: write "import type" for its types`;
   }
-  if (builtins.has(specifier)) return `cannot import "${specifier}": write "node:${specifier}"`;
+  if (`node:${specifier}` in builtins) return `cannot import "${specifier}": write "node:${specifier}"`;
   return `cannot import "${specifier}": ${may}; bundle packages into a file beside it`;
 }
 

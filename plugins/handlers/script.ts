@@ -200,7 +200,9 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
     if (verdict.outcome === "rejected") return { kind: "rejected", reason: text };
     if (running.stopping) return interrupted(`the engine is stopping: ${text}`);
     if (running.timedOut) return failed(`timed out after ${formatDuration(spec.timeoutMs)} (${text})`);
-    return { kind: "failed", reason: text, retryAfterMs: verdict.retryAfterMs };
+    return verdict.retryAfterMs === undefined
+      ? failed(text)
+      : { kind: "failed", reason: text, retryAfterMs: verdict.retryAfterMs };
   }
 
   /** The process is gone: everything that was in it gets its outcome now. */

@@ -26,10 +26,12 @@ export interface ScriptProcess {
   readonly ended: Promise<ProcessEnd>;
 }
 
-/** Heap of one process. One handler that leaks shall not take the machine along. */
+/** Heap of one process under `deno run`; a compiled binary takes no V8 flags, there `memoryBytesMax` alone stands guard. */
 export const heapMiBMax = 256;
 const memoryBytesMax = 512 * 1024 * 1024;
 const beatEveryMs = 5_000;
+/** How long a process that has closed its channel may take to end. */
+const exitGraceMs = 1_000;
 const stderrCharsMax = 16 * 1024;
 
 /**
@@ -84,10 +86,15 @@ export function startScriptProcess(
       const status = child.status.finally(() => closeQuietly(listener));
       await give(child.stdin, describeSetup(spec, { socket, token, childLockFile: link.childLockFile }));
       const conn = await listener.accept().catch(() => undefined);
+      closeQuietly(listener);
+      // From here on nothing of it is on disk, so that a kill of the engine leaves nothing behind.
+      await Deno.remove(folder, { recursive: true });
       if (conn !== undefined) {
-        await talk(conn, token, () => started = true);
-        // Whoever closes the channel is no longer of use.
-        child.kill("SIGKILL");
+        const isOver = await talk(conn, token, () => started = true);
+        // Whoever closes the channel is on its way out and may still say why; whoever breaks it is not heard.
+        const impatience = setTimeout(kill, isOver ? exitGraceMs : 0);
+        await status;
+        clearTimeout(impatience);
       }
       return { started, ...explain(await status, await stderr) };
     } catch (thrown) {
@@ -99,8 +106,8 @@ export function startScriptProcess(
     }
   }
 
-  /** Reads until the channel closes or something malformed arrives. */
-  async function talk(conn: Deno.Conn, token: string, onHello: () => void): Promise<void> {
+  /** Reads until the channel closes (true) or something malformed arrives (false). */
+  async function talk(conn: Deno.Conn, token: string, onHello: () => void): Promise<boolean> {
     const decode = createFrameDecoder<HostMessage>();
     const chunk = new Uint8Array(256 * 1024);
     const beat = setInterval(() => write?.({ kind: "beat" }), beatEveryMs);
@@ -108,7 +115,7 @@ export function startScriptProcess(
       for (let count; (count = await conn.read(chunk)) !== null;) {
         for (const { header } of decode(chunk.subarray(0, count))) {
           if (write === undefined) {
-            if (header.kind !== "hello" || header.token !== token) return;
+            if (header.kind !== "hello" || header.token !== token) return false;
             onHello();
             write = createFrameWriter((bytes) => writeAll(conn, bytes));
             for (const [message, bytes] of waiting.splice(0)) write(message, bytes);
@@ -116,8 +123,10 @@ export function startScriptProcess(
           else link.onMessage(header);
         }
       }
+      return true;
     } catch {
-      // A reset connection or a broken frame: the caller kills the process.
+      // A reset connection or a broken frame.
+      return false;
     } finally {
       clearInterval(beat);
       conn.close();
@@ -158,11 +167,10 @@ function mayRunUnguarded(): boolean {
 }
 
 function spawn(spec: ScriptSpec, socketFolder: string): Deno.ChildProcess {
-  const v8Flags = `--max-old-space-size=${heapMiBMax}`;
   return new Deno.Command(Deno.execPath(), {
-    args: Deno.build.standalone ? ["__script_host"] : denoArgs(spec, socketFolder, v8Flags),
+    args: Deno.build.standalone ? ["__script_host"] : denoArgs(spec, socketFolder),
     clearEnv: true,
-    env: { ...runtimeEnv(), DENO_V8_FLAGS: v8Flags, ...spec.env },
+    env: { ...runtimeEnv(), ...spec.env },
     stdin: "piped",
     // Nothing that matters goes through it, so a flood costs nothing.
     stdout: "null",
@@ -170,7 +178,7 @@ function spawn(spec: ScriptSpec, socketFolder: string): Deno.ChildProcess {
   }).spawn();
 }
 
-function denoArgs(spec: ScriptSpec, socketFolder: string, v8Flags: string): string[] {
+function denoArgs(spec: ScriptSpec, socketFolder: string): string[] {
   const { net, env } = spec.permissions;
   return [
     "run",
@@ -180,10 +188,10 @@ function denoArgs(spec: ScriptSpec, socketFolder: string, v8Flags: string): stri
     "--no-lock",
     "--cached-only",
     "--unstable-worker-options",
-    `--v8-flags=${v8Flags}`,
+    `--v8-flags=--max-old-space-size=${heapMiBMax}`,
     "--allow-read",
     `--allow-write=${socketFolder}`,
-    ...(net.length > 0 ? [`--allow-net=${net.join(",")}`] : []),
+    `--allow-net=${[`unix:${socketFolder}/s`, ...net].join(",")}`,
     ...(env.length > 0 ? [`--allow-env=${env.join(",")}`] : []),
     new URL("./script_host.ts", import.meta.url).href,
   ];

@@ -27,8 +27,6 @@ interface Running {
 }
 
 const { stringify } = JSON;
-const getData = Object.getOwnPropertyDescriptor(MessageEvent.prototype, "data")!.get!;
-const { apply } = Reflect;
 
 globalThis.addEventListener("message", (message) => {
   message.stopImmediatePropagation();
@@ -66,7 +64,7 @@ function serveAttempts(setup: WorkerSetup): void {
     doom(`uncaught: ${describeFailure(event.error, place)}`);
   });
   setup.port.onmessage = (message) => {
-    const command = apply(getData, message, []) as WorkerCommand;
+    const command = message.data as WorkerCommand;
     if (command.kind === "run") run(command.nonce, command.head, command.payload);
     else abort(command.nonce, command.reason);
   };

@@ -2,8 +2,14 @@
 
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { formatIssue, loadConfig, type LoadOptions, type RoutesFile } from "../../core/config/load.ts";
-import type { Config, HttpSource } from "../../core/domain/config.ts";
+import {
+  formatIssue,
+  loadConfig,
+  type LoadedConfig,
+  type LoadOptions,
+  type RoutesFile,
+} from "../../core/config/load.ts";
+import { type Config, type HttpSource, targetName } from "../../core/domain/config.ts";
 import { createProject } from "../support/project.ts";
 import { sampleProviders } from "../support/sample_provider.ts";
 
@@ -82,18 +88,29 @@ const sampleFiles = {
 
 const options: LoadOptions = { providers: sampleProviders, environment };
 
-async function load(source: string | RoutesFile, given: Partial<LoadOptions> = {}): Promise<Config> {
+type Loaded = Extract<LoadedConfig, { ok: true }>;
+
+async function loadWhole(source: string | RoutesFile, given: Partial<LoadOptions> = {}): Promise<Loaded> {
   const loaded = await loadConfig(source, { ...options, ...given });
   if (!loaded.ok) throw new Error(loaded.issues.map(formatIssue).join("\n"));
-  return loaded.config;
+  return loaded;
+}
+
+async function load(source: string | RoutesFile, given: Partial<LoadOptions> = {}): Promise<Config> {
+  return (await loadWhole(source, given)).config;
+}
+
+/** The lines that a person would see. */
+async function refuse(source: string | RoutesFile, given: Partial<LoadOptions> = {}): Promise<string[]> {
+  const loaded = await loadConfig(source, { ...options, ...given });
+  if (loaded.ok) throw new Error("the configuration loaded");
+  return loaded.issues.map(formatIssue);
 }
 
 Deno.test("loadConfig: the contract's sample loads", async () => {
   await using project = await createProject(sampleFiles);
-  const loaded = await loadConfig(project.path("routes.yaml"), options);
-  assert(loaded.ok, JSON.stringify(loaded));
-  const { config } = loaded;
-  assertEquals(loaded.warnings, []);
+  const { config, warnings } = await loadWhole(project.path("routes.yaml"));
+  assertEquals(warnings, []);
   assertEquals(config.server, {
     listen: { hostname: "0.0.0.0", port: 8080 },
     publicUrl: "https://hooks.example.com",
@@ -166,8 +183,7 @@ Deno.test("loadConfig: an object means what the same file means", async () => {
   assertEquals(config.routes[0]!.retry, { attempts: 4, scheduleMs: [1_000, 3_000, 5_000], jitter: 0.1 });
   assertEquals(config.routes[0]!.on, ["*"]);
   const [target] = config.routes[1]!.destinations;
-  assert(target!.kind === "target");
-  assertEquals([target.name, target.timeoutMs, target.concurrency], ["default", 3_000, 2]);
+  assertEquals([targetName(target!), target!.timeoutMs, target!.concurrency], ["default", 3_000, 2]);
 });
 
 Deno.test("loadConfig: a route of inlineHandlers needs no handler in the file", async () => {
@@ -184,8 +200,8 @@ Deno.test("loadConfig: .env is read beside the file, and the environment wins ov
   await using project = await createProject({
     "routes.yaml": `version: 1
 sources:
-  one: { provider: github, secret: "\${FROM_FILE}", path: "/a/\${WORD}/$\${WORD}" }
-`.replace("/$${WORD}", ""),
+  one: { provider: github, secret: "\${FROM_FILE}", path: "/a/\${WORD}" }
+`,
     ".env": `FROM_FILE="${secret}"\nWORD=file\n`,
   });
   const config = await load(project.path("routes.yaml"), { environment: { WORD: "process" } });
@@ -201,7 +217,7 @@ Deno.test("loadConfig: $${ stands for ${ itself", async () => {
   });
   assertEquals(config.routes[0]!.on, ["${NOT_READ}"]);
   const [target] = config.routes[0]!.destinations;
-  assertEquals(target!.kind === "target" && target.url, "http://localhost/the-key");
+  assertEquals(target?.kind === "target" && target.url, "http://localhost/the-key");
 });
 
 Deno.test("loadConfig: a granted variable that is not set, and a source without ids, are warnings", async () => {
@@ -218,19 +234,18 @@ routes:
 `,
     "h.ts": "",
   });
-  const loaded = await loadConfig(project.path("routes.yaml"), options);
-  assert(loaded.ok);
+  const loaded = await loadWhole(project.path("routes.yaml"));
   assertEquals(loaded.config.environment, { API_KEY: "the-key" });
   assertEquals(loaded.warnings.map(({ line, column, path }) => [line, column, path]), [
     [3, 3, "sources.a"],
-    [9, 34, "routes.r.permissions.env[1]"],
+    [9, 35, "routes.r.permissions.env[1]"],
   ]);
 });
 
 Deno.test("loadConfig: the hash is of the text, or of an object whatever the order of its keys", async () => {
   await using project = await createProject({ "a.yaml": "version: 1\n", "b.yaml": "version: 1 \n" });
   const [a, b] = [await load(project.path("a.yaml")), await load(project.path("b.yaml"))];
-  assertEquals(a.hash, "c3b46fb0b5396c8f69ec84f1b1b24c54aae7bb50ec1d3e4e91ef0ae5eae9b4a9".length === 64 ? a.hash : "");
+  assertEquals(a.hash, "09bfcc6a14b83e2192b8673677725c84883ee9cd0c70e45c9ec09daa8f2b2847");
   assertNotEquals(a.hash, b.hash);
   const one = await load({ version: 1, sources: { app: { publish: true }, ape: { publish: true } } });
   const two = await load({ sources: { ape: { publish: true }, app: { publish: true } }, version: 1 });
@@ -249,9 +264,7 @@ storage: { url: file:x.db, auth_token: "\${ODD}" }
 `,
   });
   const odd = "odd-value-of-the-environment";
-  const loaded = await loadConfig(project.path("routes.yaml"), { ...options, environment: { ODD: odd } });
-  assert(!loaded.ok);
-  const text = loaded.issues.map(formatIssue).join("\n");
+  const text = (await refuse(project.path("routes.yaml"), { environment: { ODD: odd } })).join("\n");
   assert(!text.includes(odd) && !text.includes("odd-literal-secret-text"), text);
   assertStringIncludes(text, "sources.a.secret: is odd: [secret]");
   assertStringIncludes(text, "sources.c.secret: is odd: ${ODD}");
@@ -268,17 +281,15 @@ Deno.test("loadConfig: a file that is not there, too large, not text or not UTF-
       ["folder", "is not a file"],
     ] as const
   ) {
-    const loaded = await loadConfig(project.path(name), options);
-    assertEquals(loaded, { ok: false, issues: [{ file: project.path(name), path: "", message }] });
+    assertEquals(await refuse(project.path(name)), [`${project.path(name)}: ${message}`]);
   }
 });
 
 Deno.test("loadConfig: an object that is not data is an issue", async () => {
   const cyclic: Record<string, unknown> = { version: 1 };
   cyclic.sources = cyclic;
-  const loaded = await loadConfig(cyclic as unknown as RoutesFile, options);
-  assert(!loaded.ok);
-  assertStringIncludes(formatIssue(loaded.issues[0]!), "the configuration is not plain data");
+  const [line] = await refuse(cyclic as unknown as RoutesFile);
+  assertStringIncludes(line!, "the configuration is not plain data");
 });
 
 Deno.test("loadConfig: never throws, whatever the text", async () => {

@@ -3,4 +3,5 @@
  * test file and hand them your plugin.
  */
 
-export { bindScheme, conformProvider, type ProviderCase, received } from "./provider.ts";
+export { acceptedOf, bindScheme, conformProvider, type ProviderCase, reasonOf, received } from "./provider.ts";
+export { type Behaviour, conformRunner, type PreparedRunner, type RunnerCase, sampleAttempt } from "./runner.ts";

@@ -3,13 +3,13 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { readBody } from "../../core/http/body_reader.ts";
-import { createHandClock } from "./http_fixture.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
 
 function requestOf(chunks: readonly Uint8Array<ArrayBuffer>[], headers: Record<string, string> = {}): Request {
   return new Request("http://h/", { method: "POST", body: ReadableStream.from(chunks), headers });
 }
 
-const limits = () => ({ bytesMax: 100, timeoutMs: 1_000, clock: createHandClock() });
+const limits = () => ({ bytesMax: 100, timeoutMs: 1_000, clock: createFakeClock() });
 
 Deno.test("readBody: the same bytes however they are cut, and never one beyond the limit", async () => {
   const chunks = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 });
@@ -44,7 +44,7 @@ Deno.test("readBody: a Content-Length that says too much is believed, one that s
 });
 
 Deno.test("readBody: a body that never ends is given up, and its stream is told", async () => {
-  const clock = createHandClock();
+  const clock = createFakeClock();
   const cancelled = Promise.withResolvers<void>();
   const body = new ReadableStream({
     start: (controller) => controller.enqueue(new Uint8Array(3)),
@@ -55,13 +55,13 @@ Deno.test("readBody: a body that never ends is given up, and its stream is told"
   const read = await reading;
   assertEquals(read.ok ? 200 : read.status, 408);
   await cancelled.promise;
-  assertEquals(clock.pending, 0);
+  assertEquals(clock.waiting, 0);
 });
 
 Deno.test("readBody: a body that breaks off is a 400, and the timer is gone", async () => {
-  const clock = createHandClock();
+  const clock = createFakeClock();
   const body = new ReadableStream({ pull: (controller) => controller.error(new Error("gone")) });
   const read = await readBody(new Request("http://h/", { method: "POST", body }), { ...limits(), clock });
   assertEquals(read.ok ? 200 : read.status, 400);
-  assertEquals(clock.pending, 0);
+  assertEquals(clock.waiting, 0);
 });

@@ -1,9 +1,7 @@
 /**
- * What the HTTP tests stand on: a configuration, a clock that is moved by hand, an intake that remembers what it was
- * given, and a way to write bytes on a socket that no HTTP client would write.
+ * What the HTTP tests stand on: a configuration, an intake that remembers what it was given, and a way to write bytes on a socket that no HTTP client would write.
  */
 
-import type { Clock } from "../../core/domain/clock.ts";
 import type { Config, HttpSource, ServerConfig, Source } from "../../core/domain/config.ts";
 import type { IncomingRequest } from "../../core/domain/event.ts";
 import { type Provider, refused } from "../../core/domain/provider.ts";
@@ -55,37 +53,6 @@ export function makeConfig(
     files: [],
     hash: "hash-1",
     ...changed.config,
-  };
-}
-
-/** A clock that stands still until it is moved. */
-export interface HandClock extends Clock {
-  /** Moves time on and fires what has become due. */
-  advance(ms: number): void;
-  /** Timers that have neither fired nor been cancelled. */
-  readonly pending: number;
-}
-
-export function createHandClock(): HandClock {
-  let now = 1_000_000;
-  const timers = new Set<{ at: number; wake: () => void }>();
-  return {
-    now: () => now,
-    monotonic: () => now,
-    timer(delayMs, wake) {
-      const timer = { at: now + delayMs, wake };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
-    advance(ms) {
-      now += ms;
-      for (const timer of [...timers]) {
-        if (timer.at <= now && timers.delete(timer)) timer.wake();
-      }
-    },
-    get pending() {
-      return timers.size;
-    },
   };
 }
 
@@ -149,13 +116,4 @@ export async function readAnswer(connection: Deno.Conn): Promise<string> {
     if (read === null) return answer;
     answer += new TextDecoder().decode(buffer.subarray(0, read));
   }
-}
-
-/** Lets everything that is ready run until a fact holds. */
-export async function until(fact: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) {
-    if (fact()) return;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  throw new Error(`waited in vain until ${what}`);
 }

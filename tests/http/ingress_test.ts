@@ -5,15 +5,8 @@ import type { Source } from "../../core/domain/config.ts";
 import type { Intaken } from "../../core/engine/intake.ts";
 import { createIngress, type IngressOptions } from "../../core/http/ingress.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
-import {
-  acceptOne,
-  createFakeIntake,
-  createHandClock,
-  createRecorder,
-  from,
-  httpSource,
-  makeConfig,
-} from "./http_fixture.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { acceptOne, createFakeIntake, createRecorder, from, httpSource, makeConfig } from "./http_fixture.ts";
 
 function setUp(
   changed: Partial<IngressOptions> & { sources?: Source[]; answer?: () => Intaken | Promise<Intaken> } = {},
@@ -21,7 +14,7 @@ function setUp(
   const { sources, answer = acceptOne, ...options } = changed;
   const intake = createFakeIntake(answer);
   const recorder = createRecorder();
-  const clock = createHandClock();
+  const clock = createFakeClock();
   const config = makeConfig(sources);
   const ingress = createIngress({
     config: () => config,
@@ -231,8 +224,8 @@ Deno.test("createIngress: a body that breaks off while the engine stops is to be
 });
 
 Deno.test("createIngress: probes answer on this port too, and only readiness follows the engine", async () => {
-  let closed: string | undefined;
-  const { ingress, seen } = setUp({ closed: () => closed });
+  let open = true;
+  const { ingress, seen } = setUp({ closed: () => open ? undefined : "shutting down" });
   const probe = async (path: string, method = "GET") => {
     const response = await ingress.fetch(new Request(`http://127.0.0.1${path}`, { method }));
     await response.body?.cancel();
@@ -240,7 +233,7 @@ Deno.test("createIngress: probes answer on this port too, and only readiness fol
   };
   assertEquals([await probe("/healthz"), await probe("/readyz"), await probe("/readyz", "HEAD")], [200, 200, 200]);
   assertEquals(await probe("/readyz", "POST"), 405);
-  closed = "shutting down";
+  open = false;
   assertEquals([await probe("/healthz"), await probe("/readyz")], [200, 503]);
   assertEquals(seen, []);
 });

@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { createTokenBucket } from "../../core/http/rate_limiter.ts";
-import { createHandClock } from "./http_fixture.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
 
 Deno.test("createTokenBucket: a full bucket, then one token at a time", () => {
-  const clock = createHandClock();
+  const clock = createFakeClock();
   const bucket = createTokenBucket({ count: 2, perMs: 1_000 }, clock);
   assertEquals([bucket.take(), bucket.take(), bucket.take()], [true, true, false]);
   assertEquals(bucket.waitMs(), 500);
@@ -19,14 +19,14 @@ Deno.test("createTokenBucket: a full bucket, then one token at a time", () => {
 });
 
 Deno.test("createTokenBucket: a rate of nothing is a mistake", () => {
-  assertThrows(() => createTokenBucket({ count: 0, perMs: 1_000 }, createHandClock()), RangeError, "0 per 1000 ms");
+  assertThrows(() => createTokenBucket({ count: 0, perMs: 1_000 }, createFakeClock()), RangeError, "0 per 1000 ms");
 });
 
 Deno.test("createTokenBucket: never gives more than the bucket and its refill", () => {
   const history = fc.array(fc.oneof(fc.constant("take" as const), fc.nat(5_000)), { maxLength: 200 });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 5_000 }), history, (count, perMs, steps) => {
-      const clock = createHandClock();
+      const clock = createFakeClock();
       const bucket = createTokenBucket({ count, perMs }, clock);
       const start = clock.monotonic();
       let taken = 0;
@@ -41,7 +41,7 @@ Deno.test("createTokenBucket: never gives more than the bucket and its refill", 
 
 Deno.test("createTokenBucket: after the wait it names, a token is there", () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 100_000 }), (count, perMs) => {
-    const clock = createHandClock();
+    const clock = createFakeClock();
     const bucket = createTokenBucket({ count, perMs }, clock);
     while (bucket.take());
     clock.advance(bucket.waitMs() + 1);

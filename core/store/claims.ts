@@ -1,0 +1,110 @@
+/**
+ * Taking work: one statement per queue that has credit, then one that reads what was taken. Bodies are read beside it
+ * when they are large, because a server refuses to answer with more than some megabytes at once.
+ */
+
+import type { Database, Plan, Statement, Value } from "./database.ts";
+import { createRowStatement } from "./rows.ts";
+import type { Claim, ClaimedDelivery, Credit } from "./store.ts";
+
+/** Most bytes of bodies that come along with a claim; a delivery whose share is larger has its body read by itself. */
+export const claimBytesMax = 4_194_304;
+
+const claimDue =
+  `UPDATE deliveries SET state = 'running', token = ?, boot = ?, claimed_at = ?, executions = executions + 1
+  WHERE seq IN (SELECT seq FROM deliveries WHERE queue = ? AND state = 'ready' AND due_at <= ? ORDER BY due_at, seq LIMIT ?)`;
+
+/** `length` of a BLOB and `octet_length` of a text read the row's header, not the value. */
+const readClaimed = createRowStatement(
+  3,
+  (values) =>
+    `SELECT d.seq, d.id, d.queue, d.token, d.lane, d.executions, d.failures, d.deaths, d.lineage,
+     e.id AS event_id, e.request_id, e.source, e.type, e.idem_key, e.time, e.received_at, r.headers, r.query,
+     iif(length(r.raw) <= v.column3, r.raw, NULL) AS raw,
+     iif(octet_length(e.item) <= v.column3, e.item, NULL) AS item, e.item IS NOT NULL AS has_item
+   FROM (${values}) AS v
+   CROSS JOIN deliveries AS d ON d.queue = v.column1 AND d.state = 'running' AND d.token = v.column2
+   CROSS JOIN events AS e ON e.seq = d.event_seq CROSS JOIN requests AS r ON r.id = e.request_id`,
+);
+
+const readNextDue = createRowStatement(2, (values) =>
+  `SELECT min((SELECT min(d.due_at) FROM deliveries AS d
+    WHERE d.queue = v.column1 AND d.state = 'ready' AND d.due_at > v.column2)) AS next FROM (${values}) AS v`);
+
+/** What a claim took, bodies not yet complete. */
+export interface ClaimedRows {
+  readonly rows: readonly Record<string, Value>[];
+  readonly nextDueAt?: number;
+}
+
+/** Plans one claim per queue with credit, and the question when to ask again. */
+export function planClaim(
+  credits: readonly Credit[],
+  claim: { token: string; boot: string; now: number },
+): Plan<ClaimedRows> {
+  const { token, boot, now } = claim;
+  const open = credits.filter(({ limit }) => limit > 0);
+  const share = Math.floor(claimBytesMax / open.reduce((sum, { limit }) => sum + limit, 1));
+  const claims = open.map(({ queue, limit }): Statement => ({
+    sql: claimDue,
+    parameters: [token, boot, now, queue, now, limit],
+  }));
+  const reads = readClaimed(open.map(({ queue }) => [queue, token, share]));
+  const nexts = readNextDue(credits.map(({ queue }) => [queue, now]));
+  return {
+    statements: [...claims, ...reads, ...nexts],
+    read(results) {
+      const rows = results.slice(claims.length, claims.length + reads.length).flatMap((result) => result.rows);
+      const dues = results.slice(claims.length + reads.length).flatMap((result) => result.rows.map((row) => row.next));
+      const nextDueAt = Math.min(...dues.filter((due) => due !== null).map(Number));
+      return { rows, nextDueAt: Number.isFinite(nextDueAt) ? nextDueAt : undefined };
+    },
+  };
+}
+
+/** Reads the bodies that did not come along, each request's once, and puts the claim together in log order. */
+export async function completeClaim(database: Database, claimed: ClaimedRows): Promise<Claim> {
+  const raws = new Map<Value | undefined, Uint8Array>();
+  const deliveries: ClaimedDelivery[] = [];
+  for (const row of claimed.rows) {
+    let raw = (row.raw ?? raws.get(row.request_id)) as Uint8Array | undefined;
+    if (raw === undefined) {
+      raw = await readValue(database, "SELECT raw AS value FROM requests WHERE id = ?", row.request_id!) as Uint8Array;
+      raws.set(row.request_id, raw);
+    }
+    const item = row.has_item && row.item === null
+      ? await readValue(database, "SELECT item AS value FROM events WHERE id = ?", row.event_id!)
+      : row.item;
+    deliveries.push(toClaimed(row, { raw, item: (item as string | null) ?? undefined }));
+  }
+  return { deliveries: deliveries.sort((a, b) => a.seq - b.seq), nextDueAt: claimed.nextDueAt };
+}
+
+async function readValue(database: Database, sql: string, id: Value): Promise<Value | undefined> {
+  return (await database.read({ sql, parameters: [id] })).rows[0]?.value;
+}
+
+function toClaimed(row: Record<string, Value>, body: { raw: Uint8Array; item?: string }): ClaimedDelivery {
+  return {
+    seq: row.seq as number,
+    id: row.id as string,
+    queue: row.queue as number,
+    token: row.token as string,
+    lane: (row.lane as string | null) ?? undefined,
+    executions: row.executions as number,
+    failures: row.failures as number,
+    deaths: row.deaths as number,
+    lineage: row.lineage as string,
+    event: {
+      id: row.event_id as string,
+      source: row.source as string,
+      type: row.type as string,
+      idempotencyKey: (row.idem_key as string | null) ?? undefined,
+      time: (row.time as number | null) ?? undefined,
+      receivedAt: row.received_at as number,
+      headers: JSON.parse(row.headers as string),
+      query: row.query as string,
+      ...body,
+    },
+  };
+}

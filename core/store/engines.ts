@@ -1,0 +1,90 @@
+/**
+ * Who else works on a remote log. Every engine counts its beats in a row of its own; one that has stopped counting is
+ * fenced and its claims are taken back. A local file has one engine, and the lock on it says so.
+ */
+
+import type { Database } from "./database.ts";
+import { planReclaim } from "./deliveries.ts";
+
+/** After this long without a beat, another engine's work is taken over. */
+export const takeoverMs = 30_000;
+
+/** Claims whose reply was lost are looked for this long: the batch may still be on its way to the server. */
+const doubtMs = 30_000;
+
+/** One engine's view of the others. */
+export interface EngineWatch {
+  /** Makes this engine known. */
+  join(): Promise<void>;
+  /** Says that this engine lives; returns how many deliveries were taken over from others or back for itself. */
+  beat(at: { now: number; monotonic: number }): Promise<number>;
+  /** The claim under this token may or may not have been committed; it is given back at the next beats. */
+  doubt(token: string): void;
+  leave(): Promise<void>;
+}
+
+const bump = "INSERT INTO engines (boot, beat) VALUES (?, 1) ON CONFLICT (boot) DO UPDATE SET beat = beat + 1";
+
+/** Claims can outlive their engine's row: it left with work undone, or claimed once more after it was fenced. */
+const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
+  UNION ALL SELECT DISTINCT boot, -1 FROM deliveries
+    WHERE state = 'running' AND boot <> ?1 AND boot NOT IN (SELECT boot FROM engines)`;
+
+/**
+ * Watches the engines of a remote log. One whose count stood still for {@link takeoverMs} on our own monotonic clock is
+ * fenced (its row goes) and its claims are taken back in the same batch. Whoever was fenced and lives after all finds
+ * its leases lost and registers anew.
+ */
+export function watchEngines(database: Database, boot: string): EngineWatch {
+  let seen = new Map<string, { beat: number; since: number }>();
+  const doubted = new Map<string, number | undefined>();
+
+  async function giveBackDoubted(at: { now: number; monotonic: number }): Promise<number> {
+    let given = 0;
+    for (const [token, since = at.monotonic] of doubted) {
+      const plan = planReclaim({ of: { token }, now: at.now, reason: "its claim was never confirmed" });
+      given += plan.read(await database.write(plan.statements));
+      if (at.monotonic - since >= doubtMs) doubted.delete(token);
+      else doubted.set(token, since);
+    }
+    return given;
+  }
+
+  async function takeOver(other: { boot: string; beat: number; now: number }): Promise<number> {
+    const plan = planReclaim({ of: other, now: other.now, reason: "the engine that ran it is gone" });
+    const [, ...results] = await database.write([
+      { sql: "DELETE FROM engines WHERE boot = ? AND beat = ?", parameters: [other.boot, other.beat] },
+      ...plan.statements,
+    ]);
+    return plan.read(results);
+  }
+
+  return {
+    async join() {
+      await database.write([{ sql: bump, parameters: [boot] }]);
+    },
+    async beat(at) {
+      const [, others] = await database.write([
+        { sql: bump, parameters: [boot] },
+        { sql: readOthers, parameters: [boot] },
+      ]);
+      let taken = await giveBackDoubted(at);
+      const watched = new Map<string, { beat: number; since: number }>();
+      for (const row of others!.rows) {
+        const other = { boot: String(row.boot), beat: Number(row.beat), now: at.now };
+        const before = seen.get(other.boot);
+        const since = before?.beat === other.beat ? before.since : at.monotonic;
+        watched.set(other.boot, { beat: other.beat, since });
+        if (at.monotonic - since >= takeoverMs) taken += await takeOver(other);
+      }
+      seen = watched;
+      return taken;
+    },
+    doubt(token) {
+      doubted.set(token, undefined);
+    },
+    async leave() {
+      await database.write([{ sql: "DELETE FROM engines WHERE boot = ?", parameters: [boot] }]);
+    },
+  };
+}
