@@ -42,14 +42,13 @@ function watchConfig({ weir, reload }: RunningEngine, log: Log): () => void {
     const folders = [...new Set([...files].map(dirname))];
     try {
       watcher = Deno.watchFs(folders, { recursive: false });
+      for await (const event of watcher) {
+        if (event.kind === "access" || !event.paths.some((path) => files.has(path))) continue;
+        clearTimeout(quiet);
+        quiet = setTimeout(reloadAndWatch, quietMs);
+      }
     } catch (thrown) {
-      log.note("warn", `changes are not watched: ${(thrown as Error).message}`);
-      return;
-    }
-    for await (const event of watcher) {
-      if (event.kind === "access" || !event.paths.some((path) => files.has(path))) continue;
-      clearTimeout(quiet);
-      quiet = setTimeout(reloadAndWatch, quietMs);
+      log.note("warn", `changes are no longer watched: ${(thrown as Error).message}`);
     }
   };
   const reloadAndWatch = async () => {

@@ -3,7 +3,7 @@
  * reload, and the order in which things start and stop.
  */
 
-import { type Config, ConfigError, createWeir, type Weir } from "../core/mod.ts";
+import { type Config, ConfigError, createWeir, type Reloaded, type Weir } from "../core/mod.ts";
 import { standard } from "../plugins/mod.ts";
 import { keepAdminToken } from "./admin_token.ts";
 import { localUrl } from "./client.ts";
@@ -100,7 +100,14 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
 /** Reads the configuration again; on any issue the old one stays and every issue is said. */
 async function reload(weir: Weir, log: Log): Promise<void> {
   const before = weir.config;
-  const reloaded = await weir.reload();
+  let reloaded: Reloaded;
+  try {
+    reloaded = await weir.reload();
+  } catch (thrown) {
+    // Whatever it was, the engine goes on as it is: nobody waits for this promise, and a rejection would end it.
+    log.note("error", `not reloaded, the configuration before stays: ${(thrown as Error).message}`);
+    return;
+  }
   if (reloaded.ok) {
     log.note("info", `reloaded: ${describeChange(before, weir.config)}`);
     if (!isSameDoor(before.server, weir.config.server)) {
@@ -114,7 +121,7 @@ async function reload(weir: Weir, log: Log): Promise<void> {
 
 /** What a reload changed, as far as names tell. */
 function describeChange(before: Config, after: Config): string {
-  if (before.hash === after.hash) return "nothing changed";
+  if (before.hash === after.hash) return "routes.yaml says the same as before";
   const parts = [
     ...changes("source", [...before.sources.keys()], [...after.sources.keys()]),
     ...changes("route", before.routes.map((route) => route.name), after.routes.map((route) => route.name)),

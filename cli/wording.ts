@@ -37,7 +37,9 @@ export function describeCounts(counts: Readonly<Partial<Record<string, number>>>
 
 /** Why a delivery is where it is, in one line. */
 export function describeWait(row: DeliveryRow, now: number): string {
-  const reason = row.reason === undefined ? "" : row.reason;
+  // While it runs, and once it has succeeded, the reason is only that of the attempt before.
+  if (row.state === "running" || row.state === "succeeded") return "";
+  const reason = row.reason ?? "";
   if (row.state !== "ready" || row.dueAt === undefined || row.dueAt <= now) return reason;
   return `retry in ${describeDuration(row.dueAt - now)}${reason === "" ? "" : `: ${reason}`}`;
 }

@@ -36,4 +36,11 @@ export { isJson, mediaType, parseBody, parseJson, parseJsonText } from "./domain
 export { formatDuration, parseDuration } from "./domain/duration.ts";
 export { parseRetryAfter } from "./domain/retry.ts";
 export { describeError } from "./domain/error.ts";
-export { outcomeOfReturn, outcomeOfThrow, Rejection, RetryLater, toHandlerEvent } from "./domain/handler_call.ts";
+export {
+  askedOutcome,
+  Rejection,
+  resultLengthMax,
+  resultText,
+  RetryLater,
+  toHandlerEvent,
+} from "./domain/handler_call.ts";

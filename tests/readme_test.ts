@@ -11,6 +11,7 @@ import { bodyDepthMax } from "../core/domain/body.ts";
 import { deathsMax } from "../core/domain/delivery.ts";
 import { formatDuration } from "../core/domain/duration.ts";
 import { keyLengthMax } from "../core/domain/expression.ts";
+import { resultLengthMax } from "../core/domain/handler_call.ts";
 import { secretBytesMin } from "../core/domain/provider.ts";
 import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
@@ -21,7 +22,7 @@ import { pageRowsMax } from "../core/store/listings.ts";
 import { stopGraceMs } from "../core/weir.ts";
 import { responseBytesMax } from "../plugins/handlers/http.ts";
 import { heapMiBMax } from "../plugins/handlers/script_process.ts";
-import { outputCharsMax, resultBytesMax } from "../plugins/handlers/script_protocol.ts";
+import { outputCharsMax } from "../plugins/handlers/script_protocol.ts";
 
 const root = new URL("../", import.meta.url);
 const readmeUrl = new URL("README.md", root);
@@ -54,7 +55,7 @@ const limits: readonly (readonly [string, string])[] = [
   ["heap of a handler process", `${heapMiBMax} MiB`],
   ["processes that a delivery may take down", `${deathsMax}, then it is dead as poison`],
   ["output kept of an attempt", kib(outputCharsMax)],
-  ["result kept of a handler", kib(resultBytesMax)],
+  ["result kept of a handler", kib(resultLengthMax)],
   ["answer kept of a target", kib(responseBytesMax)],
   ["rows of one page of the API", count(pageRowsMax)],
   ["grace of a shutdown", formatDuration(stopGraceMs)],

@@ -7,7 +7,8 @@ import type { Provider } from "../domain/provider.ts";
 import type { Expression } from "../domain/expression.ts";
 import type { Lookup } from "./environment.ts";
 import { compileExpression, type ExpressionUse } from "./expression.ts";
-import type { IssueList, Path } from "./issue.ts";
+import type { IssueList } from "./issue.ts";
+import type { Path } from "./path.ts";
 
 /** One run of the loader. */
 export interface Build {

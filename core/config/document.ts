@@ -12,10 +12,12 @@ import {
   isScalar,
   LineCounter,
   type Node,
+  type Pair,
   parseDocument,
   visit,
+  type YAMLMap,
 } from "yaml";
-import type { Path } from "./issue.ts";
+import { type Path, valueAt } from "./path.ts";
 
 /** Line and column, both from 1. */
 export interface Place {
@@ -70,7 +72,8 @@ export function readYaml(text: string): ReadDocument {
     version: "1.2",
     schema: "core",
     strict: true,
-    uniqueKeys: true,
+    // Its own check compares every key with every other: a file of 20,000 keys takes seconds.
+    uniqueKeys: false,
     stringKeys: true,
     merge: false,
     prettyErrors: false,
@@ -80,22 +83,10 @@ export function readYaml(text: string): ReadDocument {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const faults: YamlFault[] = [...parsed.errors, ...parsed.warnings]
-    .slice(0, faultsMax)
-    .map((error) => ({ ...placeAt(error.pos[0]), message: explainYaml(error.message) }));
-  if (faults.length > 0) return { ok: false, faults };
-  visit(parsed, {
-    Node(_key, node, ancestors) {
-      const fault = (message: string) => void faults.push({ ...placeAt(node.range?.[0] ?? 0), message });
-      if (isAlias(node)) {
-        const target = node.resolve(parsed);
-        if (target === undefined) fault(`the alias *${node.source} has no anchor before it`);
-        else if (ancestors.includes(target)) fault(`the alias *${node.source} stands inside its own anchor`);
-      } else if (node.tag !== undefined && !coreTags.includes(node.tag)) {
-        fault(`the tag ${node.tag} is not supported; write a plain value`);
-      }
-    },
-  });
+  const syntax = [...parsed.errors, ...parsed.warnings];
+  const faults = syntax.length > 0
+    ? syntax.map((error) => ({ ...placeAt(error.pos[0]), message: explainYaml(error.message) }))
+    : faultsOf(parsed).map(({ node, message }) => ({ ...placeAt(node.range?.[0] ?? 0), message }));
   if (faults.length > 0) return { ok: false, faults: faults.slice(0, faultsMax) };
   try {
     return { ok: true, document: documentOf(parsed, { text, placeAt }) };
@@ -113,15 +104,6 @@ export function readObject(value: unknown): ReadDocument {
   } catch (error) {
     return { ok: false, faults: [{ message: `the configuration is not plain data: ${String(error)}` }] };
   }
-}
-
-/** The value at a path of a plain tree. */
-export function valueAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === "object" && value !== null && Object.hasOwn(value, key) ? value[key as never] : undefined,
-    tree,
-  );
 }
 
 function documentOf(parsed: Document, source: { text: string; placeAt: (offset: number) => Place }): RoutesDocument {
@@ -151,13 +133,54 @@ function documentOf(parsed: Document, source: { text: string; placeAt: (offset: 
   };
 }
 
+/** What the parser lets pass and routes.yaml must not hold. */
+function faultsOf(parsed: Document): { node: Node; message: string }[] {
+  const faults: { node: Node; message: string }[] = [];
+  visit(parsed, {
+    Alias(_key, node, ancestors) {
+      const target = node.resolve(parsed);
+      if (target === undefined) faults.push({ node, message: `the alias *${node.source} has no anchor before it` });
+      else if (ancestors.includes(target)) {
+        faults.push({ node, message: `the alias *${node.source} stands inside its own anchor` });
+      }
+    },
+    Value(_key, node) {
+      if (node.tag !== undefined && !coreTags.includes(node.tag)) {
+        faults.push({ node, message: `the tag ${node.tag} is not supported; write a plain value` });
+      }
+      if (!isMap(node)) return;
+      for (const { key } of node.items) {
+        if (isScalar(key) && pairsOf(node).get(String(key.value))?.key === key) continue;
+        const message = isScalar(key) ? "this key stands here for the second time" : "a key must be plain text";
+        faults.push({ node: isNode(key) ? key : node, message });
+      }
+    },
+  });
+  return faults;
+}
+
+const indexes = new WeakMap<YAMLMap, Map<string, Pair>>();
+
+/** The pairs of a mapping by their keys; of a repeated key, the first. */
+function pairsOf(map: YAMLMap): Map<string, Pair> {
+  const known = indexes.get(map);
+  if (known !== undefined) return known;
+  const index = new Map<string, Pair>();
+  for (const pair of map.items) {
+    const name = isScalar(pair.key) ? String(pair.key.value) : "";
+    if (!index.has(name)) index.set(name, pair);
+  }
+  indexes.set(map, index);
+  return index;
+}
+
 function childOf(node: Node | undefined, step: string | number): { value: Node | null; key?: Node } | undefined {
   if (!isCollection(node)) return undefined;
   if (!isMap(node)) {
     const item = node.get(step, true);
     return isNode(item) ? { value: item } : undefined;
   }
-  const pair = node.items.find(({ key }) => isScalar(key) && key.value === String(step));
+  const pair = pairsOf(node).get(String(step));
   if (pair === undefined) return undefined;
   return { value: isNode(pair.value) ? pair.value : null, key: isNode(pair.key) ? pair.key : undefined };
 }
@@ -173,7 +196,6 @@ function offsetInside(value: Node | undefined, text: string, spot: Spot): number
 function explainYaml(message: string): string {
   if (message.includes("call stack")) return "nests too deeply to be read";
   if (message.startsWith("Source contains multiple documents")) return "there must be one YAML document, not several";
-  if (message === "Map keys must be unique") return "this key stands here for the second time";
   if (message.startsWith("With stringKeys")) return "a key must be plain text";
   if (message.startsWith("Unresolved tag: !")) {
     return `${message}; a value that begins with ! is a tag: put it in quotes`;

@@ -4,7 +4,7 @@
  */
 
 import { parseEnv } from "node:util";
-import type { Path } from "./issue.ts";
+import type { Path } from "./path.ts";
 
 /** Reads one variable. */
 export type Lookup = (name: string) => string | undefined;

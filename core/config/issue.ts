@@ -4,6 +4,7 @@
  */
 
 import type { RoutesDocument, Spot } from "./document.ts";
+import { formatPath, type Path } from "./path.ts";
 
 /** One thing that is wrong, or worth a warning. */
 export interface ConfigIssue {
@@ -17,9 +18,6 @@ export interface ConfigIssue {
   readonly path: string;
   readonly message: string;
 }
-
-/** Keys and list positions from the root of the file. */
-export type Path = readonly (string | number)[];
 
 /** Collects issues while a configuration is being checked. */
 export interface IssueList {
@@ -89,11 +87,6 @@ export function sortIssues(issues: readonly ConfigIssue[]): ConfigIssue[] {
 export function formatIssue(issue: ConfigIssue): string {
   const place = [issue.file, issue.line, issue.column].filter((part) => part !== undefined).join(":");
   return [place, issue.path, issue.message].filter((part) => part !== "").join(": ");
-}
-
-/** Writes a path the way people do: `routes.mirror.send[0].url`. */
-export function formatPath(path: Path): string {
-  return path.map((key) => typeof key === "number" ? `[${key}]` : `.${key}`).join("").replace(/^\./, "");
 }
 
 /**

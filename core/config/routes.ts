@@ -8,8 +8,8 @@ import { describeError } from "../domain/error.ts";
 import { secretBytesMin } from "../domain/provider.ts";
 import { defaultRetry, exponentialSchedule, type RetryPolicy } from "../domain/retry.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
-import { valueAt } from "./document.ts";
-import { didYouMean, type Path } from "./issue.ts";
+import { didYouMean } from "./issue.ts";
+import { type Path, valueAt } from "./path.ts";
 import type { ParsedRetry, ParsedRoute, ParsedTarget } from "./schema.ts";
 
 const handlerTimeoutMs = 60_000;

@@ -7,8 +7,8 @@ import { z } from "zod";
 import type { Address } from "../domain/config.ts";
 import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { parseAddress, parseBlock } from "./address.ts";
-import { valueAt } from "./document.ts";
-import { didYouMean, type IssueList, type Path } from "./issue.ts";
+import { didYouMean, type IssueList } from "./issue.ts";
+import { type Path, valueAt } from "./path.ts";
 import type { RoutesFile } from "./routes_file.ts";
 
 /** Longest time that a delay, a timeout or a window may be. */

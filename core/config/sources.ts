@@ -8,8 +8,8 @@ import { describeError } from "../domain/error.ts";
 import { type Provider, type Scheme, secretBytesMin } from "../domain/provider.ts";
 import { compileBodySchema } from "./body_schema.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
-import { valueAt } from "./document.ts";
-import { didYouMean, type Path } from "./issue.ts";
+import { didYouMean } from "./issue.ts";
+import { type Path, valueAt } from "./path.ts";
 import type { ParsedSource } from "./schema.ts";
 
 /** Largest body that a source may accept, and what a remote log can take of it. */

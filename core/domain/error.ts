@@ -7,12 +7,12 @@
 const causesMax = 5;
 
 /**
- * One line for a person: the name, the message, and the cause if there is one (of several errors, the first).
- * Never throws, whatever was thrown: a handler may throw a value that refuses to be turned into text.
+ * One line for a person: the name, the message, and the cause if there is one (of several errors, the first). No NUL is
+ * left in it, at which the log would cut it. Never throws: a handler may throw a value that refuses to become text.
  */
 export function describeError(thrown: unknown): string {
   try {
-    return describeChain(thrown, causesMax).replace(/\s*[\r\n]+\s*/g, " ").trim();
+    return describeChain(thrown, causesMax).replace(/\s*[\r\n\0]+\s*/g, " ").trim();
   } catch {
     return "thrown: a value that cannot be shown as text";
   }

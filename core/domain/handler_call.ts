@@ -52,28 +52,23 @@ export function toHandlerEvent(event: Event, orderingKey: string | undefined): H
 }
 
 /**
- * The outcome of a handler that returned.
- *
- * @param returned what it returned; kept as JSON text
+ * A handler's return value as it is kept: JSON text. The work is done by then, so a value that cannot be kept is dropped
+ * with a note and fails nothing.
  */
-export function outcomeOfReturn(returned: unknown): Outcome {
-  if (returned === undefined) return { kind: "succeeded" };
-  let result: string | undefined;
+export function resultText(returned: unknown): { text?: string; note?: string } {
+  let text: string | undefined;
   try {
-    result = JSON.stringify(returned);
+    text = JSON.stringify(returned);
   } catch (error) {
-    // The work is done: a result that cannot be kept must not make it run again.
-    return { kind: "succeeded", result: JSON.stringify(`[a result that is not JSON: ${describeError(error)}]`) };
+    return { note: `the result was dropped: it is not JSON: ${describeError(error)}` };
   }
-  if (result !== undefined && result.length > resultLengthMax) {
-    return { kind: "succeeded", result: JSON.stringify(`[a result of ${result.length} characters, at most ${resultLengthMax} are kept]`) };
-  }
-  return { kind: "succeeded", result };
+  if (text === undefined || text.length <= resultLengthMax) return { text };
+  return { note: `the result was dropped: ${text.length} characters of JSON, at most ${resultLengthMax} are kept` };
 }
 
-/** The outcome of a handler that threw. */
-export function outcomeOfThrow(thrown: unknown): Outcome {
+/** The outcome that a handler asked for by what it threw; undefined for any other error. */
+export function askedOutcome(thrown: unknown): Outcome | undefined {
   if (thrown instanceof Rejection) return { kind: "rejected", reason: thrown.message };
   if (thrown instanceof RetryLater) return { kind: "failed", reason: thrown.message, retryAfterMs: thrown.delayMs };
-  return { kind: "failed", reason: describeError(thrown) };
+  return undefined;
 }

@@ -5,7 +5,8 @@
 
 import type { Clock } from "../domain/clock.ts";
 import { formatDuration } from "../domain/duration.ts";
-import { outcomeOfReturn, outcomeOfThrow, Rejection, RetryLater, toHandlerEvent } from "../domain/handler_call.ts";
+import { askedOutcome, Rejection, resultText, RetryLater, toHandlerEvent } from "../domain/handler_call.ts";
+import { describeError } from "../domain/error.ts";
 import type { Attempt, Handler, Runner } from "../domain/handler.ts";
 import type { AttemptReport, Outcome } from "../domain/outcome.ts";
 
@@ -40,23 +41,25 @@ async function callInline(
   options.stop.addEventListener("abort", onStop, { once: true });
   if (options.stop.aborted) onStop();
 
+  const print = (text: string): void => {
+    if (output.length < outputLengthMax) output += `${text}\n`;
+  };
   const call = async (): Promise<Outcome> => {
     try {
-      return outcomeOfReturn(
-        await handler(toHandlerEvent(attempt.event, attempt.orderingKey), {
-          deliveryId: attempt.deliveryId,
-          idempotencyKey: attempt.idempotencyKey,
-          attempt: attempt.attempt,
-          signal: abort.signal,
-          log: (...values) => {
-            if (output.length < outputLengthMax) output += `${values.map(showValue).join(" ")}\n`;
-          },
-          reject: (message) => new Rejection(message),
-          retryAfter: (duration, message) => new RetryLater(duration, message),
-        }),
-      );
+      const returned = await handler(toHandlerEvent(attempt.event, attempt.orderingKey), {
+        deliveryId: attempt.deliveryId,
+        idempotencyKey: attempt.idempotencyKey,
+        attempt: attempt.attempt,
+        signal: abort.signal,
+        log: (...values) => print(values.map(showValue).join(" ")),
+        reject: (message) => new Rejection(message),
+        retryAfter: (duration, message) => new RetryLater(duration, message),
+      });
+      const { text, note } = resultText(returned);
+      if (note !== undefined) print(note);
+      return { kind: "succeeded", result: text };
     } catch (thrown) {
-      return outcomeOfThrow(thrown);
+      return askedOutcome(thrown) ?? { kind: "failed", reason: describeError(thrown) };
     }
   };
   try {

@@ -156,7 +156,10 @@ export function createIntake(options: IntakeOptions): Intake {
       const handshake = source.scheme.handshake?.(verified, parsed.value);
       if (handshake !== undefined) return { kind: "handshake", answer: handshake };
 
-      const headers = storableHeaders(verified.headers, source.provider.signatureHeaders);
+      const headers = storableHeaders(verified.headers, [
+        ...source.provider.signatureHeaders,
+        ...(source.scheme.signatureHeaders ?? []),
+      ]);
       const query = new URL(verified.url).search.slice(1);
       const described = source.scheme.describe(verified, parsed.value);
       const arrivals = arrive(source, described, {

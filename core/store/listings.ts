@@ -3,7 +3,7 @@
  * a bounded number of rows in a single statement, so that no reader holds up the WAL.
  */
 
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { DeliveryState } from "../domain/delivery.ts";
 import type { DeliveriesTable, Tables } from "./schema.ts";
 import type {
@@ -17,15 +17,19 @@ import type {
   Page,
   QueueRow,
 } from "./store.ts";
+import { storableText } from "./text.ts";
 
 /** Most rows of one page. */
 export const pageRowsMax = 500;
+
+/** Most attempts shown of one delivery, the latest; each can carry tens of kilobytes of output. */
+export const attemptsShownMax = 50;
 
 /** Reads a page of events, newest first. */
 export async function listEvents(db: Kysely<Tables>, filter: EventFilter): Promise<Page<EventRow>> {
   let query = selectEvents(db).orderBy("e.seq", "desc").limit(pageLimit(filter.limit));
   if (filter.source !== undefined) query = query.where("e.source", "=", filter.source);
-  if (filter.type !== undefined) query = query.where("e.type", "=", filter.type);
+  if (filter.type !== undefined) query = query.where("e.type", "=", storableText(filter.type)!);
   if (filter.before !== undefined) query = query.where("e.seq", "<", filter.before);
   const found = await query.execute();
   const states = await countStates(db, found.map(({ seq }) => seq));
@@ -53,28 +57,41 @@ export async function readEvent(db: Kysely<Tables>, id: string): Promise<EventDe
   };
 }
 
-/** Reads a page of deliveries, newest first. */
+/** States with a partial index of their own. Their rows are few beside the finished ones, so they are sorted, not searched for. */
+const indexedStates: ReadonlySet<DeliveryState | undefined> = new Set(["ready", "running", "parked", "dead"] as const);
+
+/** Reads a page of deliveries, newest first. The page is found first and dressed afterwards. */
 export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter): Promise<Page<DeliveryRow>> {
-  let query = selectDeliveries(db).orderBy("d.seq", "desc").limit(pageLimit(filter.limit));
-  if (filter.route !== undefined) query = query.where("q.route", "=", filter.route);
-  if (filter.target !== undefined) query = query.where("q.target", "=", filter.target);
-  if (filter.lane !== undefined) query = query.where("d.lane", "=", filter.lane);
-  if (filter.state !== undefined) query = query.where("d.state", "=", filter.state);
-  if (filter.eventId !== undefined) query = query.where("e.id", "=", filter.eventId);
-  if (filter.before !== undefined) query = query.where("d.seq", "<", filter.before);
-  return toPage((await query.execute()).map(toDeliveryRow), filter.limit);
+  // "+" keeps SQLite from walking the whole table backwards; a state as a literal lets it use that state's index.
+  const seq = sql.raw<number>(indexedStates.has(filter.state) ? "+seq" : "seq");
+  let found = db.selectFrom("deliveries").select("seq").orderBy(seq, "desc").limit(pageLimit(filter.limit));
+  if (filter.route !== undefined || filter.target !== undefined) {
+    let queues = db.selectFrom("queues").select("id");
+    if (filter.route !== undefined) queues = queues.where("route", "=", filter.route);
+    if (filter.target !== undefined) queues = queues.where("target", "=", filter.target);
+    found = found.where("queue", "in", queues);
+  }
+  if (filter.lane !== undefined) found = found.where("lane", "=", storableText(filter.lane));
+  if (filter.state !== undefined) found = found.where("state", "=", sql.lit(filter.state));
+  if (filter.eventId !== undefined) {
+    found = found.where("event_seq", "=", db.selectFrom("events").select("seq").where("id", "=", filter.eventId));
+  }
+  if (filter.before !== undefined) found = found.where(seq, "<", filter.before);
+  const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", "desc").execute();
+  return toPage(rows.map(toDeliveryRow), filter.limit);
 }
 
 /** Reads one delivery with its attempts and, while it is blocked, the head of its lane. */
 export async function readDelivery(db: Kysely<Tables>, id: string): Promise<DeliveryDetail | undefined> {
   const row = await selectDeliveries(db).select("d.result").where("d.id", "=", id).executeTakeFirst();
   if (row === undefined) return undefined;
-  const attempts = await db.selectFrom("attempts").selectAll().where("delivery", "=", row.seq).orderBy("n").execute();
+  const attempts = await db.selectFrom("attempts").selectAll()
+    .where("delivery", "=", row.seq).orderBy("n", "desc").limit(attemptsShownMax).execute();
   return {
     ...toDeliveryRow(row),
     result: row.result ?? undefined,
     behind: row.state === "blocked" ? await readHead(db, row) : undefined,
-    attempts: attempts.map((attempt): AttemptRow => ({
+    attempts: attempts.reverse().map((attempt): AttemptRow => ({
       n: attempt.n,
       startedAt: attempt.started_at,
       finishedAt: attempt.finished_at,
@@ -86,23 +103,32 @@ export async function readDelivery(db: Kysely<Tables>, id: string): Promise<Deli
   };
 }
 
-/** Counts the open and the dead deliveries of every queue. */
+/** Each line reads one partial index and nothing else, so finished work and, but for its index entry, waiting work cost nothing. */
+const queueCounts = sql<
+  { queue: number; of: keyof QueueRow | "laned" | "heads"; count: number; oldest: number | null }
+>`
+  SELECT queue, 'ready' AS of, count(*) AS count, min(created_at) AS oldest FROM deliveries WHERE state = 'ready' GROUP BY queue
+  UNION ALL SELECT queue, 'running', count(*), min(created_at) FROM deliveries WHERE state = 'running' GROUP BY queue
+  UNION ALL SELECT queue, 'parked', count(*), min(created_at) FROM deliveries WHERE state = 'parked' GROUP BY queue
+  UNION ALL SELECT queue, 'dead', count(*), NULL FROM deliveries WHERE state = 'dead' GROUP BY queue
+  UNION ALL SELECT queue, 'laned', count(*), NULL FROM deliveries
+    WHERE lane IS NOT NULL AND finished_at IS NULL GROUP BY queue
+  UNION ALL SELECT queue, 'heads', count(*), NULL FROM deliveries
+    WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked') GROUP BY queue`;
+
+/** Counts the open and the dead deliveries of every queue. The oldest open one is never blocked: what blocks it is older. */
 export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
   const queues = await db.selectFrom("queues").selectAll().orderBy("route").orderBy("target").execute();
-  const counts = await db.selectFrom("deliveries")
-    .select((eb) => ["queue", "state", eb.fn.countAll<number>().as("count"), eb.fn.min("created_at").as("oldest_at")])
-    .where("state", "in", ["ready", "blocked", "running", "parked", "dead"])
-    .groupBy(["queue", "state"])
-    .execute();
+  const { rows } = await queueCounts.execute(db);
   return queues.map((queue) => {
-    const own = counts.filter((row) => row.queue === queue.id);
-    const count = (state: DeliveryState): number => own.find((row) => row.state === state)?.count ?? 0;
-    const oldest = own.filter((row) => row.state !== "dead").map((row) => row.oldest_at);
+    const own = rows.filter((row) => row.queue === queue.id);
+    const count = (of: (typeof rows)[number]["of"]): number => own.find((row) => row.of === of)?.count ?? 0;
+    const oldest = own.flatMap((row) => row.oldest ?? []);
     return {
       route: queue.route,
       target: queue.target,
       ready: count("ready"),
-      blocked: count("blocked"),
+      blocked: count("laned") - count("heads"),
       running: count("running"),
       parked: count("parked"),
       dead: count("dead"),
@@ -140,7 +166,7 @@ async function countStates(
   if (seqs.length === 0) return states;
   const counts = await db.selectFrom("deliveries")
     .select((eb) => ["event_seq", "state", eb.fn.countAll<number>().as("count")])
-    .where("event_seq", "in", seqs)
+    .where("event_seq", "in", sql<number>`(SELECT value FROM json_each(${JSON.stringify(seqs)}))`)
     .groupBy(["event_seq", "state"])
     .execute();
   for (const { event_seq, state, count } of counts) {

@@ -12,6 +12,7 @@ export const schemaVersion = 1;
  * Constraints repeat the state machine: a wrong query fails here instead of breaking order.
  * `deliveries_lane_head` is what makes "one live delivery per lane" a fact: a second one cannot be written.
  * Followers are `blocked` and in none of the indexes that a claim reads, so a million of them cost it nothing.
+ * `created_at` and `finished_at` at the end of an index let a question be answered from it without reading the row.
  */
 const migrations: readonly (readonly string[])[] = [[
   `CREATE TABLE requests (
@@ -78,13 +79,13 @@ const migrations: readonly (readonly string[])[] = [[
     CHECK (executions >= failures AND failures >= deaths)
   ) STRICT`,
   `CREATE INDEX deliveries_event ON deliveries (event_seq)`,
-  `CREATE INDEX deliveries_ready ON deliveries (queue, due_at, seq) WHERE state = 'ready'`,
+  `CREATE INDEX deliveries_ready ON deliveries (queue, due_at, seq, created_at) WHERE state = 'ready'`,
   `CREATE INDEX deliveries_running ON deliveries (queue) WHERE state = 'running'`,
-  `CREATE INDEX deliveries_lane ON deliveries (queue, lane, seq) WHERE lane IS NOT NULL AND finished_at IS NULL`,
+  `CREATE INDEX deliveries_lane ON deliveries (queue, lane, seq, finished_at) WHERE lane IS NOT NULL AND finished_at IS NULL`,
   `CREATE UNIQUE INDEX deliveries_lane_head ON deliveries (queue, lane)
     WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked')`,
   `CREATE INDEX deliveries_parked ON deliveries (queue) WHERE state = 'parked'`,
-  `CREATE INDEX deliveries_dead ON deliveries (queue, finished_at) WHERE state = 'dead'`,
+  `CREATE INDEX deliveries_dead ON deliveries (queue) WHERE state = 'dead'`,
   `CREATE TABLE attempts (
     delivery INTEGER NOT NULL REFERENCES deliveries (seq),
     n INTEGER NOT NULL,

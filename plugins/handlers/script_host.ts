@@ -6,6 +6,7 @@
 import process from "node:process";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
+import { resultLengthMax } from "../../core/plugin.ts";
 import { createFrameDecoder, createFrameWriter, writeAll } from "./frame.ts";
 import { createModuleSources, type ModuleSources } from "./module_source.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type HostMessage,
   type HostSetup,
   outputCharsMax,
-  resultBytesMax,
   type Verdict,
   type WorkerCommand,
   type WorkerReport,
@@ -194,7 +194,7 @@ function soundVerdict(report: Verdict): Verdict {
   const outcome = report.outcome === "succeeded" || report.outcome === "rejected" ? report.outcome : "failed";
   return {
     outcome,
-    text: typeof report.text === "string" ? clip(report.text, resultBytesMax) : undefined,
+    text: typeof report.text === "string" ? clip(report.text, resultLengthMax) : undefined,
     retryAfterMs: Number.isFinite(report.retryAfterMs) ? report.retryAfterMs : undefined,
     output: clip(String(report.output), outputCharsMax * 2),
   };

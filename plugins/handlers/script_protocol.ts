@@ -110,8 +110,5 @@ export type ModuleSource =
   | { readonly ok: true; readonly format: "module" | "json" | "text"; readonly source: string }
   | { readonly ok: false; readonly reason: string };
 
-/** Most bytes of a result kept; a longer one is dropped, because half a JSON text is none. */
-export const resultBytesMax = 256 * 1024;
-
 /** Most characters of output kept per attempt. */
 export const outputCharsMax = 64 * 1024;

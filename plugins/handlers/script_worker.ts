@@ -4,13 +4,21 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type Handler, type HandlerContext, type HandlerEvent, parseBody, parseDuration } from "../../core/plugin.ts";
+import {
+  askedOutcome,
+  type Handler,
+  type HandlerContext,
+  type HandlerEvent,
+  Rejection,
+  resultText,
+  RetryLater,
+  toHandlerEvent,
+} from "../../core/plugin.ts";
 import { type AttemptOutput, captureConsole, createAttemptOutput } from "./attempt_output.ts";
 import { describeFailure, type HandlerPlace } from "./failure.ts";
 import { closeDoors, guardImports } from "./sandbox.ts";
 import {
   type AttemptHead,
-  resultBytesMax,
   type Verdict,
   type WorkerCommand,
   type WorkerReport,
@@ -25,8 +33,6 @@ interface Running {
   /** Set when it has failed although its handler may still return. */
   doomed?: string;
 }
-
-const { stringify } = JSON;
 
 globalThis.addEventListener("message", (message) => {
   message.stopImmediatePropagation();
@@ -79,17 +85,16 @@ function serveAttempts(setup: WorkerSetup): void {
   }
 
   async function call(attempt: Running, head: AttemptHead, payload: Uint8Array): Promise<Omit<Verdict, "output">> {
-    const asked = new WeakMap<object, { rejected: true } | { retryAfterMs: number }>();
     try {
       const handle = await load();
-      const event = readEvent(head, payload);
-      const result = await handle(event, createContext(attempt, head, asked));
-      return { outcome: "succeeded", text: writeResult(result, attempt.output) };
+      const { text, note } = resultText(await handle(readEvent(head, payload), createContext(attempt, head)));
+      if (note !== undefined) attempt.output.write(`${note}\n`);
+      return { outcome: "succeeded", text };
     } catch (thrown) {
-      const ask = typeof thrown === "object" && thrown !== null ? asked.get(thrown) : undefined;
-      if (ask === undefined) return { outcome: "failed", text: describeFailure(thrown, place) };
-      const text = (thrown as Error).message;
-      return "rejected" in ask ? { outcome: "rejected", text } : { outcome: "failed", text, ...ask };
+      const asked = askedOutcome(thrown);
+      if (asked?.kind === "rejected") return { outcome: "rejected", text: asked.reason };
+      if (asked?.kind === "failed") return { outcome: "failed", text: asked.reason, retryAfterMs: asked.retryAfterMs };
+      return { outcome: "failed", text: describeFailure(thrown, place) };
     }
   }
 
@@ -130,60 +135,21 @@ async function importHandler(url: string): Promise<Handler> {
 }
 
 function readEvent(head: AttemptHead, payload: Uint8Array): HandlerEvent {
-  const { time, receivedAt, ...event } = head.event;
   const raw = payload.subarray(0, head.rawBytes);
-  const parsed = head.hasItem
-    ? parseBody(payload.subarray(head.rawBytes), "application/json")
-    : parseBody(raw, event.headers["content-type"]);
-  return {
-    ...event,
-    orderingKey: head.orderingKey,
-    time: time === undefined ? undefined : new Date(time),
-    receivedAt: new Date(receivedAt),
-    body: parsed.ok ? parsed.value : null,
-    raw,
-  };
+  const item = head.hasItem ? new TextDecoder().decode(payload.subarray(head.rawBytes)) : undefined;
+  return toHandlerEvent({ ...head.event, query: "", raw, item }, head.orderingKey);
 }
 
-function createContext(
-  attempt: Running,
-  head: AttemptHead,
-  asked: WeakMap<object, { rejected: true } | { retryAfterMs: number }>,
-): HandlerContext {
+function createContext(attempt: Running, head: AttemptHead): HandlerContext {
   return {
     deliveryId: head.deliveryId,
     idempotencyKey: head.idempotencyKey,
     attempt: head.attempt,
     signal: attempt.abort.signal,
     log: (...values) => console.log(...values),
-    reject(message) {
-      const error = new Error(String(message));
-      asked.set(error, { rejected: true });
-      return error;
-    },
-    retryAfter(duration, message = `retry after ${duration}`) {
-      const retryAfterMs = parseDuration(String(duration));
-      if (retryAfterMs === undefined) {
-        throw new TypeError(`cannot retry after "${duration}": expected a duration such as "90s" or "10m"`);
-      }
-      const error = new Error(String(message));
-      asked.set(error, { retryAfterMs });
-      return error;
-    },
+    reject: (message) => new Rejection(String(message)),
+    retryAfter: (duration, message) => new RetryLater(String(duration), message),
   };
-}
-
-/** The work is done by now, so a result that cannot be kept is dropped with a note and fails nothing. */
-function writeResult(result: unknown, output: AttemptOutput): string | undefined {
-  let text: string | undefined;
-  try {
-    text = stringify(result);
-  } catch (thrown) {
-    output.write(`the result was dropped: ${describeFailure(thrown, { route: "", folderUrl: "" })}\n`);
-  }
-  if (text === undefined || text.length <= resultBytesMax) return text;
-  output.write(`the result was dropped: ${text.length} characters of JSON, at most ${resultBytesMax} are kept\n`);
-  return undefined;
 }
 
 /** Reports made in one turn leave in one message. */

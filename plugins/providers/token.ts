@@ -32,7 +32,7 @@ export const token: Provider = {
       verify(request) {
         const text = headerOf(request.headers, header);
         if (text === undefined) return refused(`there is no ${header} header`);
-        if (false) {
+        if (!text.startsWith(prefix)) {
           return refused(`the ${header} header does not begin with ${JSON.stringify(prefix)}`);
         }
         const given = sha256(text.slice(prefix.length));

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
+import { until } from "../support/until.ts";
 import { runWeir, startWeir } from "./command_line.ts";
 
 /** A project of `weir init` that listens on free ports, in a folder that is gone afterwards. */
@@ -17,6 +18,17 @@ async function withProject(use: (dir: string) => Promise<void>): Promise<void> {
 async function edit(dir: string, change: (text: string) => string): Promise<void> {
   const file = join(dir, "routes.yaml");
   await Deno.writeTextFile(file, change(await Deno.readTextFile(file)));
+}
+
+/** The first SIGTERM closes this door; only then is another one the second. */
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/readyz`);
+    await answer.body?.cancel();
+    return answer.ok;
+  } catch {
+    return false;
+  }
 }
 
 Deno.test("weir init: the project passes check, keeps its secrets to itself and is not overwritten", async () => {
@@ -175,13 +187,7 @@ Deno.test("weir serve: a log that nobody reads does not end the engine, a second
       assertStringIncludes(sent.err, "refused the admin token");
     }
     engine.kill("SIGTERM");
-    // The first one closes the door; only then is the second one a second one.
-    while (
-      (await fetch(`${engine.ingestUrl}/readyz`).then(
-        (answer) => (void answer.body?.cancel(), answer.status),
-        () => 0,
-      )) === 200
-    );
+    await until("the ingest port is closed", async () => !await isReady(engine.ingestUrl));
     engine.kill("SIGTERM");
     assertEquals((await engine.status).code, 143);
   });

@@ -196,6 +196,32 @@ Deno.test("loadConfig: a route of inlineHandlers needs no handler in the file", 
   assertEquals(config.routes[0]!.destinations, [{ kind: "inline", timeoutMs: 2_000, concurrency: 10 }]);
 });
 
+Deno.test("loadConfig: inlineHandlers name routes that are there and have no other handler", async () => {
+  const source: RoutesFile = {
+    version: 1,
+    sources: { app: { publish: true } },
+    routes: { pay: { from: "app", send: [{ url: "http://localhost/" }] } },
+  };
+  assertEquals(await refuse(source, { inlineHandlers: ["pay", "pya"] }), [
+    `handlers.pya: there is no route pya; did you mean "pay"?`,
+    "routes.pay: has send and a handler in the program; expected exactly one of them",
+  ]);
+});
+
+Deno.test("loadConfig: the log is a file or a server", async () => {
+  for (
+    const [url, expected] of [
+      ["file:logs/weir.db", `file:${Deno.cwd()}/logs/weir.db`],
+      ["file:///var/lib/weir%201.db", "file:/var/lib/weir 1.db"],
+      ["file:/var/lib/weir.db", "file:/var/lib/weir.db"],
+      ["libsql://db.example.com", "libsql://db.example.com"],
+      ["http://127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ] as const
+  ) assertEquals((await load({ version: 1, storage: { url } })).storage.url, expected);
+  const remote = await load({ version: 1, storage: { url: "libsql://db", auth_token: "${API_KEY}" } });
+  assertEquals(remote.storage.authToken, "the-key");
+});
+
 Deno.test("loadConfig: .env is read beside the file, and the environment wins over it", async () => {
   await using project = await createProject({
     "routes.yaml": `version: 1
@@ -283,6 +309,10 @@ Deno.test("loadConfig: a file that is not there, too large, not text or not UTF-
   ) {
     assertEquals(await refuse(project.path(name)), [`${project.path(name)}: ${message}`]);
   }
+  await using other = await createProject({ "routes.yaml": "version: 1", ".env": "#".repeat(1_048_577) });
+  assertEquals(await refuse(other.path("routes.yaml")), [
+    `${other.path(".env")}: has 1048577 bytes; expected at most 1048576`,
+  ]);
 });
 
 Deno.test("loadConfig: an object that is not data is an issue", async () => {

@@ -6,8 +6,9 @@ import { parse } from "yaml";
 import { parseAddress, parseBlock } from "../../core/config/address.ts";
 import { compileBodySchema } from "../../core/config/body_schema.ts";
 import { createLookup, substitute } from "../../core/config/environment.ts";
-import { didYouMean, formatIssue, formatPath } from "../../core/config/issue.ts";
+import { didYouMean, formatIssue } from "../../core/config/issue.ts";
 import { type RoutesFile, routesJsonSchema } from "../../core/config/load.ts";
+import { formatPath } from "../../core/config/path.ts";
 import type { SchemaInput } from "../../core/config/schema.ts";
 
 Deno.test("RoutesFile: is what the schema takes", () => {

@@ -16,6 +16,7 @@ Deno.test("describeError: name, message and causes on one line", () => {
     [new Error("outer", { cause: "text" }), "outer (cause: thrown: text)"],
     [new Error("outer", { cause: null }), "outer"],
     [new Error("two\n  lines\r\n"), "two lines"],
+    [new Error("a\0b"), "a b"],
     [new AggregateError([new Error("first"), new Error("second")], "all"), "AggregateError: all (cause: first)"],
     [new AggregateError([]), "AggregateError"],
     [new DOMException("gone", "AbortError"), "AbortError: gone"],
@@ -49,7 +50,7 @@ Deno.test("describeError: is one line for any value", () => {
   fc.assert(fc.property(fc.anything({ withNullPrototype: true }), fc.string({ unit: "binary" }), (value, message) => {
     for (const thrown of [value, new Error(message, { cause: value })]) {
       const line = describeError(thrown);
-      assert(!/[\r\n]/.test(line));
+      assert(!/[\r\n\0]/.test(line));
     }
   }));
 });

@@ -78,12 +78,12 @@ Deno.test("intake: an expression that fails parks the delivery, a missing field 
   await using engine = await startEngine({
     sources: { one: none },
     routes: {
-      broken: { from: "one", when: "body.n / 0 == 1" },
+      broken: { from: "one", when: "body.n > 1" },
       missing: { from: "one", when: "body.nope == 1" },
     },
     handlers: { broken: () => {}, missing: () => {} },
   });
-  await post(engine, "/hooks/one", { body: `{"n":1}` });
+  await post(engine, "/hooks/one", { body: `{"n":"text"}` });
   assertEquals((await engine.seen("event.received")).queues, ["broken"]);
   assertEquals(engine.observed.some((o) => o.kind === "delivery.attempted"), false);
 });
@@ -106,4 +106,20 @@ Deno.test("publish: refuses what it cannot log, with the reason", async () => {
   await assertRejects(() => publish("nope", {}), RangeError, 'cannot publish under "nope"');
   await assertRejects(() => publish("one", {}), RangeError, "publish: true");
   await assertRejects(() => publish("app", () => {}), TypeError, "JSON");
+});
+
+Deno.test("intake: headers that carry proof or credentials are not stored, wherever the source put them", async () => {
+  const token = "a-token-of-thirty-two-characters";
+  const headers: unknown[] = [];
+  await using engine = await startEngine({
+    sources: { gitlab: { provider: "token", secret: token, options: { header: "X-Gitlab-Token" } } },
+    routes: { work: { from: "gitlab" } },
+    handlers: { work: (event) => void headers.push(Object.keys(event.headers)) },
+  });
+  await post(engine, "/hooks/gitlab", {
+    body: "{}",
+    headers: { "x-gitlab-token": token, authorization: "Bearer x", cookie: "a=b", "x-gitlab-event": "Push Hook" },
+  });
+  await engine.seen("delivery.attempted");
+  assertEquals(headers, [["content-type", "x-gitlab-event"]]);
 });

