@@ -13,6 +13,9 @@ import type { Outcome } from "./outcome.ts";
 /** Longest result that is kept, in UTF-16 units of JSON text. */
 export const resultLengthMax = 262_144;
 
+// Taken before any handler is loaded: one that replaces it must not speak for others.
+const { stringify } = JSON;
+
 /** Thrown by a handler that knows that no retry will help. */
 export class Rejection extends Error {
   override readonly name = "Rejection";
@@ -58,9 +61,9 @@ export function toHandlerEvent(event: Event, orderingKey: string | undefined): H
 export function resultText(returned: unknown): { text?: string; note?: string } {
   let text: string | undefined;
   try {
-    text = JSON.stringify(returned);
+    text = stringify(returned);
   } catch (error) {
-    return { note: `the result was dropped: it is not JSON: ${describeError(error)}` };
+    return { note: `the result was dropped: ${describeError(error)}` };
   }
   if (text === undefined || text.length <= resultLengthMax) return { text };
   return { note: `the result was dropped: ${text.length} characters of JSON, at most ${resultLengthMax} are kept` };

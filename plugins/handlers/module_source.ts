@@ -115,7 +115,8 @@ function stripTypes(source: string, path: string): string {
     return strip(source);
   } catch {
     try {
-      return strip(source, { mode: "transform" });
+      // The declaration of newer Node versions has lost this mode; Deno has it.
+      return strip(source, { mode: "transform" as "strip" });
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
       throw new Error(message.replaceAll("file:///stripTypeScriptTypes.ts", basename(path)));

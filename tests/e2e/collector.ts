@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { HistoryRecord, StartRecord } from "../support/history.ts";
 
 /** What a handler of the kill project posts. */
-interface Report extends Omit<StartRecord, "kind" | "queue" | "boot" | "proc"> {
+interface Report extends Omit<StartRecord, "kind" | "queue" | "proc"> {
   readonly type: string;
   readonly pid: number;
 }
@@ -15,8 +15,8 @@ interface Report extends Omit<StartRecord, "kind" | "queue" | "boot" | "proc"> {
 /** Options of {@link createCollector}. */
 export interface CollectorOptions {
   readonly records: HistoryRecord[];
-  /** The process and the engine behind a number that is seen for the first time. */
-  identify(pid: number): { proc: string; boot: string };
+  /** The name of the process behind a number that is seen for the first time. */
+  identify(pid: number): string;
   /** Called after each start is recorded. */
   started(start: StartRecord): void;
   /** Whether a handler that can spin is to. */
@@ -34,7 +34,7 @@ export interface Collector extends AsyncDisposable {
 /** Starts the server on a free port of the loopback. */
 export function createCollector(options: CollectorOptions): Collector {
   const { records } = options;
-  const known = new Map<number, { proc: string; boot: string }>();
+  const known = new Map<number, string>();
   const targetAttempts = new Map<string, number>();
   let succeeded = 0;
 
@@ -56,7 +56,9 @@ export function createCollector(options: CollectorOptions): Collector {
     targetAttempts.set(delivery, attempt);
     const run = crypto.randomUUID();
     const digest = createHash("sha256").update(raw).digest("hex");
-    start({ kind: "start", run, queue: "mirror/rig", delivery, key, lane, attempt, digest });
+    // A request of a killed engine may still be in the socket when the next one has begun: its header tells them apart.
+    const boot = request.headers.get("x-rig-boot") ?? undefined;
+    start({ kind: "start", run, queue: "mirror/rig", delivery, key, lane, attempt, digest, boot });
     const [chance, pause] = createHash("sha256").update(`${delivery}/${attempt}`).digest();
     await new Promise((resolve) => setTimeout(resolve, pause! % 4));
     const fails = chance! % 3 === 0;
@@ -73,9 +75,9 @@ export function createCollector(options: CollectorOptions): Collector {
       return Response.json({});
     }
     const { pid, type, ...seen } = report as Report;
-    const process = known.get(pid) ?? options.identify(pid);
-    known.set(pid, process);
-    start({ ...seen, kind: "start", queue: type === "ping" ? "spin" : "work", ...process });
+    const proc = known.get(pid) ?? options.identify(pid);
+    known.set(pid, proc);
+    start({ ...seen, kind: "start", queue: type === "ping" ? "spin" : "work", proc });
     return Response.json({ spin: options.spins(seen.key) });
   }
 

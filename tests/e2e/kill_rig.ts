@@ -67,17 +67,14 @@ export async function runKillRig(
   let orphans = 0;
   let outlivedMs = 0;
 
+  // A process whose parent is gone was started by an engine that was killed.
   const bootOf = (parent: number | undefined): string =>
     engines.findLast(({ engine }) => engine.pid === parent)?.boot ??
       engines.findLast(({ killedAtMs }) => killedAtMs !== undefined)?.boot ?? "nobody";
 
   await using collector: Collector = createCollector({
     records,
-    identify(pid) {
-      // A process whose parent is gone has a killed engine.
-      const row = readProcess(pid);
-      return { proc: row?.name ?? `${pid}@gone`, boot: bootOf(row?.parent) };
-    },
+    identify: (pid) => readProcess(pid)?.name ?? `${pid}@gone`,
     started({ boot, key }) {
       if (boot !== undefined && !firstWork.has(boot)) firstWork.set(boot, performance.now());
       begun.get(key)?.();
@@ -102,8 +99,9 @@ export async function runKillRig(
   });
 
   async function start(): Promise<EngineReader> {
-    const engine = startEngineUnderTest(join(folder, "project/routes.yaml"), environment);
-    engines.push({ boot: `boot-${engines.length}`, engine });
+    const boot = `boot-${engines.length}`;
+    const engine = startEngineUnderTest(join(folder, "project/routes.yaml"), { ...environment, RIG_BOOT: boot });
+    engines.push({ boot, engine });
     const { ingestUrl, adminUrl } = await within(engine.listening, () => `engine ${engine.pid} does not listen`);
     flood.aim(ingestUrl);
     await within(flood.acknowledged(), () => `nothing is acknowledged; the engine said:\n${engine.lastWords()}`);
@@ -118,8 +116,8 @@ export async function runKillRig(
     last.engine.kill("SIGKILL");
     flood.aim(undefined);
     spinning = undefined;
-    await last.engine.status;
     watching = watching.then(watch);
+    await last.engine.status;
   }
 
   /** Records every process of a killed engine for as long as it is seen. */

@@ -103,6 +103,7 @@ Deno.test("scheduler: what a stop interrupts does not count and is done by the n
     routes,
     handlers: { work: (_event, ctx) => void attempts.push(ctx.attempt) },
   });
+  await until("it looks again in three seconds", () => second.clock.waiting === 2);
   second.clock.advance(3_000); // its clock begins where the first one's began
   assertEquals((await second.seen("delivery.attempted")).state, "succeeded");
   assertEquals(attempts, [1, 1]);

@@ -124,7 +124,7 @@ function checkLanes(history: IndexedHistory): Anomaly[] {
     let open: { run: Run; until: number } | undefined;
     let furthest: { run: Run; position: number } | undefined;
     for (const run of runs) {
-      if (open !== undefined && run.at < open.until && !isBeyondRecall(open.run, run, crashes)) {
+      if (open !== undefined && run.at < open.until && !isBeyondRecall(history, open.run, run)) {
         const detail = `${name(run.start)} began while ${name(open.run.start)} was running`;
         anomalies.push({ name: "OVERLAP", subject: lane, detail });
       }
@@ -154,8 +154,8 @@ function openUntil(history: IndexedHistory, { start, at, endAt }: Run, crashes: 
 }
 
 /** A request that was under way when its engine died cannot be called back: its repetition may overlap it. */
-function isBeyondRecall(first: Run, second: Run, crashes: readonly number[]): boolean {
-  return first.start.proc === undefined && crashes.some((crash) => crash > first.at && crash < second.at);
+function isBeyondRecall(history: IndexedHistory, first: Run, second: Run): boolean {
+  return first.start.proc === undefined && diedBetween(history, first, second);
 }
 
 /** No handler's process outlives its engine. */

@@ -10,7 +10,8 @@ export async function tellStart(
   const digest = createHash("sha256").update(event.raw).digest("hex");
   const { deliveryId: delivery, attempt } = ctx;
   const { idempotencyKey: key, orderingKey: lane, type } = event;
-  const { spin } = await post("start", { run, delivery, key, lane, type, attempt, digest, pid: Deno.pid });
+  const boot = Deno.env.get("RIG_BOOT");
+  const { spin } = await post("start", { run, delivery, key, lane, type, attempt, digest, boot, pid: Deno.pid });
   return {
     run,
     spin,
