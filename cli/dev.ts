@@ -3,7 +3,7 @@
  * reloaded, and everything that happens is shown as it happens.
  */
 
-import { dirname, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type EngineProcessOptions, runEngine, type RunningEngine } from "./engine_process.ts";
 import { type Log, openLog } from "./log.ts";
 
@@ -37,11 +37,12 @@ function watchConfig({ weir, reload }: RunningEngine, log: Log): () => void {
   let ended = false;
 
   const watch = async () => {
-    const files = new Set(weir.config.files.map((file) => resolve(file)));
-    // The folders, not the files: most editors put a new file in the place of the old one.
-    const folders = [...new Set([...files].map(dirname))];
     try {
-      watcher = Deno.watchFs(folders, { recursive: false });
+      // The folders, not the files: most editors put a new file in the place of the old one. Their real paths, because
+      // that is what some systems report.
+      const folders = new Map(weir.config.files.map((file) => [dirname(file), Deno.realPathSync(dirname(file))]));
+      const files = new Set(weir.config.files.map((file) => join(folders.get(dirname(file))!, basename(file))));
+      watcher = Deno.watchFs([...new Set(folders.values())], { recursive: false });
       for await (const event of watcher) {
         if (event.kind === "access" || !event.paths.some((path) => files.has(path))) continue;
         clearTimeout(quiet);

@@ -36,6 +36,9 @@ export interface EngineProcessOptions {
 /** Exit codes of a process that a second signal ends at once. */
 const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/** EX_TEMPFAIL: the disk has failed, and a service manager should start the engine anew. */
+const logFailedExitCode = 75;
+
 /**
  * Runs an engine until a signal ends it: the first SIGINT or SIGTERM stops it gracefully, the second at once. SIGHUP
  * reloads.
@@ -79,8 +82,11 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
       const end = options.running?.(engine);
       const failed = await Promise.race([stopping.promise, weir.failed]);
       await end?.();
-      // Whatever was acknowledged is on the disk; a supervisor starts the engine anew, on a disk that works.
-      if (failed !== undefined) return 1;
+      if (failed !== undefined) {
+        // What was acknowledged is on the disk; what runs now cannot be recorded any more and will be repeated.
+        await weir.stop({ graceMs: 0 });
+        return logFailedExitCode;
+      }
     } finally {
       await weir.stop();
       unobserve();

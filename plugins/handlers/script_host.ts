@@ -28,6 +28,8 @@ type Send = (message: HostMessage, bytes?: Uint8Array) => void;
 
 /** Serves one engine until it goes away. Never returns: the process ends here. */
 export async function runScriptHost(): Promise<never> {
+  // A service manager or a terminal signals the whole group; when this process ends is the engine's decision alone.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
   const setup = await readSetup();
   const conn = await Deno.connect({ transport: "unix", path: setup.socket });
   const send: Send = createFrameWriter((chunk) => writeAll(conn, chunk));

@@ -169,6 +169,8 @@ function mayRunUnguarded(): boolean {
 function spawn(spec: ScriptSpec, socketFolder: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: Deno.build.standalone ? ["__script_host"] : denoArgs(spec, socketFolder),
+    // In a group of its own, so that Ctrl-C reaches the engine and not the handlers that it lets finish.
+    detached: true,
     clearEnv: true,
     env: { ...runtimeEnv(), ...spec.env },
     stdin: "piped",

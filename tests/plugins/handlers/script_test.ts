@@ -260,6 +260,20 @@ Deno.test("createScriptRunner: every process holds the child lock shared for as 
   await Deno.remove(lockPath);
 });
 
+Deno.test("createScriptRunner: a signal to the handler's process does not end an attempt", async () => {
+  const handler = `
+    export default async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return "finished";
+    };`;
+  await withHandler({ files: { "handler.ts": handler } }, async (rig) => {
+    resultOf(await rig.run());
+    const attempt = rig.run();
+    for (const pid of rig.pids()) for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.kill(pid, signal);
+    assertEquals(resultOf(await attempt), '"finished"');
+  });
+});
+
 Deno.test("createScriptRunner: a process that cannot start fails the attempt and says why", async () => {
   await withHandler({ files: { "handler.ts": "" }, childLockFile: "/nowhere/lock" }, async (rig) => {
     const failure = failureOf(await rig.run());

@@ -1,0 +1,159 @@
+/**
+ * Many keys, each with its own order, and a third of the attempts failing: an engine in this process, with handlers that
+ * write the history. Short in `order_test.ts`, long in `soak_order.ts`.
+ */
+
+import { createHash } from "node:crypto";
+import { createWeir, type Handler, type RoutesFile, type Weir } from "weir";
+import { standard } from "weir/plugins";
+import { localUrl } from "../../cli/client.ts";
+import { checkHistory } from "../support/check_history.ts";
+import type { HistoryRecord, HistoryReport } from "../support/history.ts";
+import { readEngine } from "./engine_reader.ts";
+
+/** How long an engine may go without finishing anything before the rig gives up. */
+const patienceMs = 30_000;
+const publishers = 64;
+
+/** How much of it. */
+export interface OrderSize {
+  readonly keys: number;
+  readonly eventsPerKey: number;
+}
+
+/** What came of it. */
+export interface OrderReport {
+  readonly history: HistoryReport;
+  /** From the first publication to the last success. */
+  readonly tookMs: number;
+  /** Deliveries that succeeded. */
+  readonly succeeded: number;
+}
+
+/** Publishes the events of all keys at once, waits until all are done, and judges the order. */
+export async function runOrderRig({ keys, eventsPerKey }: OrderSize): Promise<OrderReport> {
+  const records: HistoryRecord[] = [];
+  let succeeded = 0;
+  const ordered: Handler = async (event, ctx) => {
+    const run = crypto.randomUUID();
+    const { idempotencyKey: key, orderingKey: lane } = event;
+    const { deliveryId: delivery, attempt } = ctx;
+    records.push({ kind: "start", run, queue: "ordered", delivery, key: key!, lane, attempt });
+    const [chance, turns] = createHash("sha256").update(`${key}/${attempt}`).digest();
+    // Other work gets in between, so that attempts that are let in together would be seen together.
+    for (let turn = 0; turn < turns! % 4; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    const fails = chance! % 3 === 0;
+    records.push({ kind: "end", run, outcome: fails ? "failed" : "succeeded" });
+    if (fails) throw new Error("one of the third that fails");
+    succeeded++;
+    return run;
+  };
+  const routes = {
+    ordered: { from: "app", order_by: "body.lane", concurrency: 200, retry: { attempts: 30, schedule: ["10ms"] } },
+  };
+  await using engine = await startEngine(routes, { ordered });
+  const total = keys * eventsPerKey;
+  const begunAt = performance.now();
+  let ops = 0;
+  const publish = async (lane: number) => {
+    for (let n = 0; n < eventsPerKey; n++) {
+      const op = ops++;
+      const key = `${lane}/${n}`;
+      records.push({ kind: "ingest", step: "invoke", op, key, lane: `lane-${lane}`, queues: ["ordered"] });
+      const body = { lane: `lane-${lane}` };
+      const { id, status } = await engine.weir.publish({ source: "app", type: "t", body, idempotencyKey: key });
+      records.push({ kind: "ingest", step: "ok", op, eventId: id, status });
+    }
+  };
+  const lanes = Array.from({ length: keys }, (_, lane) => lane).values();
+  await Promise.all(Array.from({ length: publishers }, async () => {
+    for (const lane of lanes) await publish(lane);
+  }));
+  await engine.reach(() => succeeded >= total, () => `${succeeded} of ${total} succeeded`);
+  const tookMs = performance.now() - begunAt;
+  await engine.settled(total);
+  records.push({ kind: "final" }, ...await engine.readLog());
+  return { history: checkHistory(records), tookMs, succeeded };
+}
+
+/**
+ * Measures how fast some keys are worked off, alone and beside one whose head never succeeds.
+ *
+ * @returns events per second of the healthy keys
+ */
+export async function measureBesideStuckHead({ keys, eventsPerKey }: OrderSize, stuck: boolean): Promise<number> {
+  let healthy = 0;
+  const handler: Handler = (event) => {
+    if (event.body.stuck) throw new Error("never");
+    healthy++;
+  };
+  const routes = {
+    work: { from: "app", order_by: "body.lane", concurrency: 50, retry: { attempts: 1_000, schedule: ["20ms"] } },
+  };
+  await using engine = await startEngine(routes, { work: handler });
+  const publish = (body: unknown) => engine.weir.publish({ source: "app", type: "t", body });
+  if (stuck) {
+    const followers = Array.from({ length: eventsPerKey }, () => publish({ lane: "stuck", stuck: true }));
+    await Promise.all(followers);
+  }
+  const total = keys * eventsPerKey;
+  const begunAt = performance.now();
+  await Promise.all(Array.from({ length: total }, (_, n) => publish({ lane: `lane-${n % keys}`, stuck: false })));
+  await engine.reach(() => healthy >= total, () => `${healthy} of ${total} succeeded`);
+  return total / (performance.now() - begunAt) * 1_000;
+}
+
+interface OrderEngine extends AsyncDisposable {
+  readonly weir: Weir;
+  /** Waits for a fact for as long as anything moves. */
+  reach(fact: () => boolean, progress: () => string): Promise<void>;
+  /** Resolves when so many deliveries are settled as succeeded. */
+  settled(count: number): Promise<void>;
+  /** Every event and delivery. */
+  readLog(): Promise<HistoryRecord[]>;
+}
+
+async function startEngine(routes: RoutesFile["routes"], handlers: Record<string, Handler>): Promise<OrderEngine> {
+  const folder = await Deno.makeTempDir({ prefix: "weir-order-" });
+  const adminToken = crypto.randomUUID();
+  const weir = await createWeir({
+    ...standard(),
+    config: {
+      version: 1,
+      server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0" },
+      storage: { url: `file:${folder}/weir.db` },
+      sources: { app: { publish: true } },
+      routes,
+    },
+    handlers,
+    environment: {},
+    adminToken,
+  });
+  let settled = 0;
+  weir.observe((observation) => {
+    if (observation.kind === "delivery.attempted" && observation.state === "succeeded") settled++;
+  });
+  await weir.start();
+  const { admin } = await weir.listen();
+  const reach = async (fact: () => boolean, progress: () => string) => {
+    let seen = progress();
+    for (let since = performance.now(); !fact();) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (progress() !== seen) {
+        seen = progress();
+        since = performance.now();
+      }
+      if (performance.now() - since > patienceMs) throw new Error(`nothing moved for ${patienceMs} ms: ${seen}`);
+    }
+  };
+  return {
+    weir,
+    reach,
+    settled: (count) => reach(() => settled >= count, () => `${settled} of ${count} settled`),
+    readLog: () => readEngine({ adminUrl: localUrl(admin), token: adminToken }).everything(),
+    async [Symbol.asyncDispose]() {
+      await weir.stop({ graceMs: 0 });
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import { assert, assertEquals } from "@std/assert";
+import { measureBesideStuckHead, runOrderRig } from "./order_rig.ts";
+
+Deno.test("weir: per key, events start in the order of their acceptance and never two at once", async () => {
+  const { history, succeeded } = await runOrderRig({ keys: 100, eventsPerKey: 20 });
+  assertEquals(history.anomalies, []);
+  assertEquals(succeeded, 2_000);
+  assert(history.failed > 500, "a third of the attempts were to fail");
+});
+
+Deno.test("weir: a key whose head never succeeds leaves the others their pace", async () => {
+  const size = { keys: 50, eventsPerKey: 20 };
+  await measureBesideStuckHead(size, false); // the first run pays for everything that is loaded
+  const alone = await measureBesideStuckHead(size, false);
+  const beside = await measureBesideStuckHead(size, true);
+  console.log(`healthy keys: ${Math.round(alone)}/s alone, ${Math.round(beside)}/s beside a stuck one`);
+  assert(beside / alone > 0.5);
+});
