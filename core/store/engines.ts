@@ -23,7 +23,9 @@ export interface EngineWatch {
   leave(): Promise<void>;
 }
 
-const bump = "INSERT INTO engines (boot, beat) VALUES (?, 1) ON CONFLICT (boot) DO UPDATE SET beat = beat + 1";
+/** The count is kept here and not in the row: an engine that joins anew goes on counting, and no one mistakes it. */
+const writeBeat =
+  "INSERT INTO engines (boot, beat) VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET beat = excluded.beat";
 
 /** Claims can outlive their engine's row: it left with work undone, or claimed once more after it was fenced. */
 const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
@@ -36,6 +38,7 @@ const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
  * its leases lost and registers anew.
  */
 export function watchEngines(database: Database, boot: string): EngineWatch {
+  let beats = 0;
   let seen = new Map<string, { beat: number; since: number }>();
   const doubted = new Map<string, number | undefined>();
 
@@ -61,11 +64,11 @@ export function watchEngines(database: Database, boot: string): EngineWatch {
 
   return {
     async join() {
-      await database.write([{ sql: bump, parameters: [boot] }]);
+      await database.write([{ sql: writeBeat, parameters: [boot, ++beats] }]);
     },
     async beat(at) {
       const [, others] = await database.write([
-        { sql: bump, parameters: [boot] },
+        { sql: writeBeat, parameters: [boot, ++beats] },
         { sql: readOthers, parameters: [boot] },
       ]);
       let taken = await giveBackDoubted(at);

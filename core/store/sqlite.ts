@@ -79,6 +79,7 @@ class SqliteFile implements Database {
   readonly #onFailure: (error: Error) => void;
   readonly #prepared = new Map<string, { statement: StatementSync; returnsRows: boolean }>();
   #failed: Error | undefined;
+  #closed = false;
 
   constructor(db: DatabaseSync, options: SqliteOptions) {
     this.#db = db;
@@ -88,7 +89,7 @@ class SqliteFile implements Database {
   // async so that a throw is a rejection, as it is for a server
   // deno-lint-ignore require-await
   async read(statement: Statement): Promise<Result> {
-    this.#refuseIfFailed();
+    this.#refuse();
     try {
       return this.#run(statement);
     } catch (error) {
@@ -98,7 +99,7 @@ class SqliteFile implements Database {
 
   // deno-lint-ignore require-await
   async write(batch: readonly Statement[]): Promise<Result[]> {
-    this.#refuseIfFailed();
+    this.#refuse();
     try {
       this.#db.exec("BEGIN IMMEDIATE");
       const results = batch.map((statement) => this.#run(statement));
@@ -113,6 +114,7 @@ class SqliteFile implements Database {
   close(): Promise<void> {
     // After a disk failure a checkpoint could carry a broken WAL into the file; the next start recovers instead.
     if (this.#failed !== undefined) return Promise.resolve();
+    this.#closed = true;
     this.#prepared.clear();
     try {
       this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -153,9 +155,9 @@ class SqliteFile implements Database {
 
   #translate(error: unknown): Error {
     const { errcode, message } = error as Error & { errcode?: number };
-    if (errcode === undefined) return new ConstraintBroken(message, { cause: error }); // a value that cannot be bound
-    const code = errcode & 0xff;
-    if (refused.has(code)) return new ConstraintBroken(message, { cause: error });
+    const code = (errcode ?? 0) & 0xff;
+    // A TypeError is a value that cannot be bound.
+    if (refused.has(code) || error instanceof TypeError) return new ConstraintBroken(message, { cause: error });
     // After a failed write or fsync nobody knows what is on the disk: only a new start may read it again.
     if (fatal.has(code)) this.#fail(error as Error);
     return new StoreUnavailable(`the log cannot be used: ${message}`, { cause: error });
@@ -167,7 +169,8 @@ class SqliteFile implements Database {
     this.#onFailure(error);
   }
 
-  #refuseIfFailed(): void {
+  #refuse(): void {
+    if (this.#closed) throw new StoreUnavailable("the log is closed");
     if (this.#failed === undefined) return;
     throw new StoreUnavailable(`the log has failed: ${this.#failed.message}; restart`, { cause: this.#failed });
   }

@@ -158,7 +158,8 @@ export async function runKillRig(
     const reader = await start();
     await within(flood.finish(), () => "some requests are never acknowledged");
     await reader.rest(patienceMs);
-    records.push({ kind: "final" }, ...await reader.everything());
+    records.push({ kind: "final" });
+    for (const record of await reader.everything()) records.push(record);
     await watching;
     const last = engines.at(-1)!.engine;
     last.kill("SIGTERM");

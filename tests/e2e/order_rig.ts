@@ -72,7 +72,8 @@ export async function runOrderRig({ keys, eventsPerKey }: OrderSize): Promise<Or
   await engine.reach(() => succeeded >= total, () => `${succeeded} of ${total} succeeded`);
   const tookMs = performance.now() - begunAt;
   await engine.settled(total);
-  records.push({ kind: "final" }, ...await engine.readLog());
+  records.push({ kind: "final" });
+  for (const record of await engine.readLog()) records.push(record);
   return { history: checkHistory(records), tookMs, succeeded };
 }
 

@@ -3,7 +3,7 @@
  * attempts. All times are small numbers that the tests choose.
  */
 
-import { assertEquals, assertExists } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { Transition } from "../../core/domain/delivery.ts";
 import type { Outcome } from "../../core/domain/outcome.ts";
 import type {
@@ -77,8 +77,7 @@ export async function openWithQueue(
 ): Promise<{ store: Store; queue: QueueId }> {
   const store = await fixture.open(options);
   const [queue] = await store.registerQueues([{ route: "orders", target: "" }]);
-  assertExists(queue);
-  return { store, queue };
+  return { store, queue: queue! };
 }
 
 /** Claims everything that is due. */

@@ -1,0 +1,137 @@
+/**
+ * Group commit: what shares a transaction, what does not, and who hears of a failure.
+ */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { type CommitGroup, createCommitGroup, groupBytesMax, groupItemsMax } from "../../core/store/commit_group.ts";
+import { ConstraintBroken } from "../../core/store/database.ts";
+
+/** A writer that keeps what it was given; each of its commits is let through by hand or at once. */
+function createWriter(options: { held?: boolean; fail?: (group: readonly string[]) => Error | undefined } = {}) {
+  const groups: string[][] = [];
+  const committed: string[] = [];
+  let open = Promise.withResolvers<void>();
+  if (!options.held) open.resolve();
+  const deferred: (() => void)[] = [];
+  const group: CommitGroup<string, string> = createCommitGroup({
+    async commit(operations) {
+      groups.push([...operations]);
+      await open.promise;
+      const error = options.fail?.(operations);
+      if (error !== undefined) throw error;
+      committed.push(...operations);
+      return operations.map((operation) => `${operation}!`);
+    },
+    bytes: (operation) => Number(operation.split(":")[1] ?? 0),
+    defer: (run) => void deferred.push(run),
+  });
+  return {
+    group,
+    groups,
+    committed,
+    /** Lets the thread take the events that wait for it. */
+    turn: () => deferred.splice(0).forEach((run) => run()),
+    release() {
+      open.resolve();
+      open = Promise.withResolvers();
+      open.resolve();
+    },
+  };
+}
+
+Deno.test("commitGroup: what is submitted in one turn is one group, in order, each with its own answer", async () => {
+  const { group, groups, turn } = createWriter();
+  const answers = Promise.all(["a", "b", "c"].map((operation) => group.submit(operation)));
+  turn();
+  assertEquals(await answers, ["a!", "b!", "c!"]);
+  assertEquals(groups, [["a", "b", "c"]]);
+});
+
+Deno.test("commitGroup: what arrives while it writes is the next group", async () => {
+  const { group, groups, turn, release } = createWriter({ held: true });
+  const first = group.submit("a");
+  turn();
+  const later = ["b", "c", "d"].map((operation) => group.submit(operation));
+  assertEquals(groups, [["a"]]);
+  release();
+  await Promise.all([first, ...later]);
+  assertEquals(groups, [["a"], ["b", "c", "d"]]);
+});
+
+Deno.test("commitGroup: a group holds no more than groupItemsMax operations", async () => {
+  const { group, groups, turn } = createWriter();
+  const all = Promise.all(Array.from({ length: 2 * groupItemsMax + 1 }, (_, i) => group.submit(`${i}`)));
+  turn();
+  await all;
+  assertEquals(groups.map(({ length }) => length), [groupItemsMax, groupItemsMax, 1]);
+  assertEquals(groups.flat(), Array.from({ length: 2 * groupItemsMax + 1 }, (_, i) => `${i}`));
+});
+
+Deno.test("commitGroup: a group holds no more than groupBytesMax, but a larger operation goes alone", async () => {
+  const { group, groups, turn } = createWriter();
+  const half = groupBytesMax / 2;
+  const operations = [`a:${half}`, `b:${half}`, `c:1`, `d:${groupBytesMax + 1}`, `e:1`, `f:${groupBytesMax}`];
+  const all = Promise.all(operations.map((operation) => group.submit(operation)));
+  turn();
+  await all;
+  assertEquals(groups.map((of) => of.map(([name]) => name).join("")), ["ab", "c", "d", "e", "f"]);
+});
+
+Deno.test("commitGroup: one bad operation among good ones fails alone, and the order stays", async () => {
+  const writer = createWriter({
+    fail: (operations) => operations.includes("bad") ? new ConstraintBroken("no") : undefined,
+  });
+  const names = ["a", "b", "c", "bad", "d", "e", "f"];
+  const results = Promise.allSettled(names.map((operation) => writer.group.submit(operation)));
+  writer.turn();
+  assertEquals((await results).map(({ status }) => status === "fulfilled"), names.map((name) => name !== "bad"));
+  assertEquals(writer.committed, names.filter((name) => name !== "bad"));
+});
+
+Deno.test("commitGroup: a bad operation among 256 costs a few commits, not 256", async () => {
+  const writer = createWriter({
+    fail: (operations) => operations.includes("137") ? new ConstraintBroken("no") : undefined,
+  });
+  const all = Promise.allSettled(Array.from({ length: 256 }, (_, i) => writer.group.submit(`${i}`)));
+  writer.turn();
+  assertEquals((await all).filter(({ status }) => status === "rejected").length, 1);
+  assertEquals(writer.groups.length, 1 + 2 * 8);
+});
+
+Deno.test("commitGroup: when the log is unavailable everyone in the group hears it, and the next one works", async () => {
+  let broken = true;
+  const writer = createWriter({ fail: () => broken ? new Error("disk") : undefined });
+  const results = Promise.allSettled(["a", "b"].map((operation) => writer.group.submit(operation)));
+  writer.turn();
+  assertEquals((await results).map(({ status }) => status), ["rejected", "rejected"]);
+  assertEquals(writer.groups.length, 1); // nothing was tried again: it may have been written
+  broken = false;
+  const next = writer.group.submit("c");
+  writer.turn();
+  assertEquals(await next, "c!");
+});
+
+Deno.test("commitGroup: an operation that cannot be weighed fails alone", async () => {
+  const { group, groups, turn } = createWriter();
+  const bad = assertRejects(() => group.submit(undefined as unknown as string), TypeError);
+  const good = group.submit("a");
+  turn();
+  await bad;
+  assertEquals([await good, groups], ["a!", [["a"]]]);
+});
+
+Deno.test("commitGroup: idle resolves when everything is written, at once when there is nothing", async () => {
+  const writer = createWriter({ held: true });
+  await writer.group.idle();
+  const submitted = ["a", "b"].map((operation) => writer.group.submit(operation));
+  writer.turn();
+  let idle = false;
+  const idling = writer.group.idle().then(() => idle = true);
+  submitted.push(writer.group.submit("c"));
+  await Promise.resolve();
+  assertEquals(idle, false);
+  writer.release();
+  await idling;
+  assertEquals(writer.committed, ["a", "b", "c"]);
+  await Promise.all(submitted);
+});

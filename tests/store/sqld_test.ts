@@ -1,0 +1,231 @@
+/**
+ * The Store suite on a real libSQL server, and what only a server can do to us: lose a reply, go away, and be shared by
+ * several engines.
+ */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { takeoverMs } from "../../core/store/engines.ts";
+import { openStore } from "../../core/store/open.ts";
+import { type Store, StoreUnavailable } from "../../core/store/store.ts";
+import { findSqld, type Sqld, startSqld } from "../support/sqld.ts";
+import {
+  allDeliveries,
+  claimAll,
+  claimOne,
+  newRequest,
+  type OpenOptions,
+  openWithQueue,
+  settlement,
+  states,
+  type StoreFixture,
+  uniqueId,
+} from "./fixture.ts";
+import { testStore } from "./suite.ts";
+
+const binary = await findSqld();
+
+/** A server with an empty log, and the engines that joined it. */
+interface ServerFixture extends StoreFixture {
+  readonly server: Sqld;
+  /** Through another address, a proxy's say. */
+  openAt(url: string, options?: OpenOptions): Promise<Store>;
+}
+
+async function makeServerFixture(): Promise<ServerFixture> {
+  if ("missing" in binary) throw new Error(binary.missing);
+  const server = await startSqld(binary.path);
+  const opened: Store[] = [];
+  async function openAt(url: string, options: OpenOptions = {}): Promise<Store> {
+    const { boot = uniqueId("boot"), now = 1_000, idempotencyMs = 60_000 } = options;
+    const store = await openStore({ url, boot, now, idempotencyMs: () => idempotencyMs });
+    opened.push(store);
+    return store;
+  }
+  return {
+    server,
+    openAt,
+    open: (options) => openAt(server.url, options),
+    async [Symbol.asyncDispose]() {
+      for (const store of opened) await store.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+testStore({
+  storage: "sqld",
+  make: makeServerFixture,
+  missing: "missing" in binary ? binary.missing : undefined,
+});
+
+function testServer(name: string, test: (fixture: ServerFixture) => Promise<void>): void {
+  Deno.test({
+    name: `${name} [sqld]`,
+    ignore: "missing" in binary,
+    async fn() {
+      await using fixture = await makeServerFixture();
+      await test(fixture);
+    },
+  });
+}
+
+/** A proxy that passes requests on and, when told to, throws the reply away. */
+function startProxy(target: string): AsyncDisposable & { url: string; loseReplies: boolean } {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    const body = request.body === null ? undefined : await request.arrayBuffer();
+    const response = await fetch(target + pathname, { method: request.method, headers: request.headers, body });
+    const reply = await response.arrayBuffer();
+    if (proxy.loseReplies) return new Response("lost", { status: 502 });
+    return new Response(reply, { status: response.status, headers: { "content-type": "application/json" } });
+  });
+  const proxy = {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    loseReplies: false,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+  return proxy;
+}
+
+testServer(
+  "append: when the reply is lost nothing is acknowledged, and the sender's next try is a duplicate",
+  async (fixture) => {
+    await using proxy = startProxy(fixture.server.url);
+    const store = await fixture.openAt(proxy.url);
+    const [queue] = await store.registerQueues([{ route: "orders", target: "" }]);
+    const first = newRequest({ key: "k", queues: [queue!] });
+    proxy.loseReplies = true;
+    await assertRejects(() => store.append(first), StoreUnavailable);
+    proxy.loseReplies = false;
+    const again = await store.append(newRequest({ key: "k", queues: [queue!] }));
+    assertEquals(again, [{ status: "duplicate", eventId: first.events[0]!.id }]);
+    assertEquals((await allDeliveries(store)).map(({ id }) => id), [first.events[0]!.deliveries[0]!.id]);
+  },
+);
+
+testServer("claim: when the reply is lost the next beat gives the work back", async (fixture) => {
+  await using proxy = startProxy(fixture.server.url);
+  const store = await fixture.openAt(proxy.url);
+  const [queue] = await store.registerQueues([{ route: "orders", target: "" }]);
+  await store.append(newRequest({ queues: [queue!], lane: "a" }));
+  proxy.loseReplies = true;
+  await assertRejects(() => claimAll(store, queue!), StoreUnavailable);
+  proxy.loseReplies = false;
+  assertEquals(await states(store), ["running"]);
+  assertEquals(await store.beat({ now: 11_000, monotonic: 0 }), 1);
+  const delivery = await claimOne(store, queue!, 11_000);
+  assertEquals([delivery.executions, delivery.failures], [2, 0]);
+  assertEquals(await store.beat({ now: 12_000, monotonic: 5_000 }), 0); // the new claim is known and stays
+  assertEquals(await store.settle(settlement(delivery, "succeeded")), true);
+});
+
+testServer("settle: when the reply is lost the end is kept, once", async (fixture) => {
+  await using proxy = startProxy(fixture.server.url);
+  const store = await fixture.openAt(proxy.url);
+  const [queue] = await store.registerQueues([{ route: "orders", target: "" }]);
+  await store.append(newRequest({ queues: [queue!], lane: "a" }));
+  const end = settlement(await claimOne(store, queue!), "succeeded");
+  proxy.loseReplies = true;
+  await assertRejects(() => store.settle(end), StoreUnavailable);
+  proxy.loseReplies = false;
+  assertEquals(await store.settle(end), false);
+  const detail = await store.delivery(end.delivery.id);
+  assertEquals([detail?.state, detail?.attempts.length], ["succeeded", 1]);
+});
+
+testServer("store: a server that is away makes it unavailable, one that is back makes it work", async (fixture) => {
+  const { store, queue } = await openWithQueue(fixture);
+  await store.append(newRequest({ key: "before", queues: [queue] }));
+  await fixture.server.kill();
+  const tries = [1, 2, 3].map(() => store.append(newRequest({ key: "during", queues: [queue] })));
+  for (const result of await Promise.allSettled([...tries, store.ping(), store.queues(), claimAll(store, queue)])) {
+    assertEquals(result.status === "rejected" && result.reason.name, "StoreUnavailable");
+  }
+  await fixture.server.restart();
+  await store.ping();
+  assertEquals((await store.append(newRequest({ key: "during", queues: [queue] })))[0]?.status, "accepted");
+  assertEquals((await claimAll(store, queue)).length, 2);
+});
+
+testServer("openStore: a server that is not there is unavailable", async (fixture) => {
+  await fixture.server.kill();
+  await assertRejects(() => fixture.open(), StoreUnavailable, "server cannot be used");
+  await fixture.server.restart();
+});
+
+testServer("openStore: engines that start at the same moment make the schema once", async (fixture) => {
+  const stores = await Promise.all([1, 2, 3, 4].map(() => fixture.open()));
+  const ids = await Promise.all(stores.map((store) => store.registerQueues([{ route: "orders", target: "" }])));
+  assertEquals(ids, [[1], [1], [1], [1]]);
+});
+
+testServer("beat: a silent engine's work is taken over, and its late end refused", async (fixture) => {
+  const { store: silent, queue } = await openWithQueue(fixture);
+  const { store: other } = await openWithQueue(fixture);
+  await other.append(newRequest({ queues: [queue], lane: "a" }));
+  const taken = await claimOne(silent, queue);
+  assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
+  assertEquals(await other.beat({ now: 10_000 + takeoverMs - 1, monotonic: takeoverMs - 1 }), 0);
+  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+  assertEquals(await silent.settle(settlement(taken, "succeeded")), false);
+  const again = await claimOne(other, queue, 90_000);
+  assertEquals([again.id, again.executions, again.failures], [taken.id, 2, 0]);
+  const attempts = (await other.delivery(again.id))!.attempts;
+  assertEquals(attempts.map(({ n, outcome, reason }) => [n, outcome, reason]), [
+    [1, "interrupted", "the engine that ran it is gone"],
+  ]);
+});
+
+testServer("beat: an engine that beats keeps its work, whatever the clocks say", async (fixture) => {
+  const { store: alive, queue } = await openWithQueue(fixture);
+  const { store: other } = await openWithQueue(fixture);
+  await other.append(newRequest({ queues: [queue] }));
+  const taken = await claimOne(alive, queue);
+  for (let step = 0; step < 8; step++) {
+    await alive.beat({ now: 0, monotonic: 0 });
+    assertEquals(await other.beat({ now: step * 1e9, monotonic: step * takeoverMs }), 0);
+  }
+  assertEquals(await alive.settle(settlement(taken, "succeeded")), true);
+});
+
+testServer("beat: work that a closed engine left running is taken over too", async (fixture) => {
+  const { store: leaver, queue } = await openWithQueue(fixture);
+  const { store: other } = await openWithQueue(fixture);
+  await other.append(newRequest({ queues: [queue] }));
+  await claimOne(leaver, queue);
+  await leaver.close();
+  assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
+  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+  assertEquals(await states(other), ["ready"]);
+});
+
+testServer("beat: an engine that was fenced and lives joins again and keeps what it claims then", async (fixture) => {
+  const { store: slow, queue } = await openWithQueue(fixture);
+  const { store: other } = await openWithQueue(fixture);
+  await other.beat({ now: 0, monotonic: 0 });
+  await other.beat({ now: 0, monotonic: takeoverMs }); // fenced
+  await other.append(newRequest({ queues: [queue] }));
+  const taken = await claimOne(slow, queue);
+  await slow.beat({ now: 0, monotonic: 0 });
+  assertEquals(await other.beat({ now: 0, monotonic: 2 * takeoverMs }), 0);
+  assertEquals(await slow.settle(settlement(taken, "succeeded")), true);
+});
+
+testServer("claim: two engines never hold one delivery", async (fixture) => {
+  const engines = await Promise.all([openWithQueue(fixture), openWithQueue(fixture), openWithQueue(fixture)]);
+  const { store, queue } = engines[0]!;
+  await store.append(newRequest(Array.from({ length: 60 }, (_, i) => ({ queues: [queue], lane: `l${i % 20}` }))));
+  const ended: string[] = [];
+  await Promise.all(engines.map(async (engine) => {
+    for (;;) {
+      const claim = await engine.store.claim([{ queue, limit: 3 }], { token: uniqueId("tok"), now: 9_000 });
+      if (claim.deliveries.length === 0) return;
+      for (const delivery of claim.deliveries) {
+        assertEquals(await engine.store.settle(settlement(delivery, "succeeded")), true);
+        ended.push(delivery.id);
+      }
+    }
+  }));
+  // An engine may find nothing while the heads are with the others; whoever held them goes on.
+  assertEquals([ended.length, new Set(ended).size], [60, 60]);
+});
