@@ -1,75 +1,16 @@
 /**
- * The file under the log: its pragmas and its mode, what the schema refuses, a second engine, somebody else's lock, a
- * full disk, and kill -9 in the middle of a commit.
+ * The file under the log: its pragmas and its mode, a second engine, what the schema refuses, and batches run twice.
  */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { createKysely, type Database, type Statement } from "../../core/store/database.ts";
-import { ConstraintBroken } from "../../core/store/database.ts";
 import { planAppend } from "../../core/store/append.ts";
+import { ConstraintBroken, createKysely } from "../../core/store/database.ts";
 import { migrate, schemaVersion } from "../../core/store/migrations.ts";
 import { openStore } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
-import { type Store, StoreUnavailable } from "../../core/store/store.ts";
-import { until } from "../support/until.ts";
+import { StoreUnavailable } from "../../core/store/store.ts";
 import { claimOne, newRequest, openWithQueue, settlement, states } from "./fixture.ts";
-
-/** Runs a test in a folder of its own. */
-function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
-  Deno.test(name, async () => {
-    const folder = await Deno.makeTempDir({ prefix: "weir-sqlite-" });
-    try {
-      await test(folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-}
-
-function open(folder: string, file = "weir.db"): Promise<Store> {
-  return openStore({
-    url: `file:${folder}/${file}`,
-    boot: crypto.randomUUID(),
-    now: 1_000,
-    idempotencyMs: () => 60_000,
-  });
-}
-
-function statement(sql: string, ...parameters: Statement["parameters"]): Statement {
-  return { sql, parameters };
-}
-
-async function readOne(database: Database, sql: string): Promise<unknown> {
-  return Object.values((await database.read(statement(sql))).rows[0]!)[0];
-}
-
-/** Starts a program beside this one that prints lines. */
-function startScript(script: string, args: readonly string[]) {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL(script, import.meta.url).pathname, ...args],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const lines: string[] = [];
-  const reading = (async () => {
-    let rest = "";
-    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + text).split("\n");
-      rest = parts.pop()!;
-      lines.push(...parts);
-    }
-  })();
-  return {
-    lines,
-    async end(signal?: Deno.Signal): Promise<void> {
-      if (signal !== undefined) process.kill(signal);
-      await process.stdin.close().catch(() => {});
-      await process.status;
-      await reading;
-    },
-  };
-}
+import { open, readOne, statement, testInFolder } from "./temporary_log.ts";
 
 testInFolder("openSqlite: the pragmas that the promises rest on hold", async (folder) => {
   const database = openSqlite(`${folder}/weir.db`);
@@ -274,103 +215,3 @@ testInFolder("createKysely: an interactive transaction is refused", async (folde
   await assertRejects(() => db.transaction().execute(() => Promise.resolve()), TypeError, "written in batches");
   await database.close();
 });
-
-testInFolder(
-  "append: while somebody else holds the write lock the log is unavailable, and afterwards it is as before",
-  async (folder) => {
-    const store = await open(folder);
-    await store.append(newRequest({ key: "before" }));
-    const holder = startScript("hold_lock_process.ts", [`${folder}/weir.db`]);
-    await until("the other process holds the lock", () => holder.lines.includes("held"));
-    const during = [1, 2].map(() => newRequest({ key: crypto.randomUUID() }));
-    for (const result of await Promise.allSettled(during.map((request) => store.append(request)))) {
-      assertEquals(result.status === "rejected" && result.reason.name, "StoreUnavailable");
-    }
-    assertEquals((await store.events({ limit: 10 })).rows.length, 1); // reading goes on
-    await holder.end();
-    const after = Array.from({ length: 20 }, () => newRequest({ key: crypto.randomUUID() }));
-    for (const request of after) await store.append(request);
-    await store.close();
-    const again = await open(folder);
-    const ids = new Set((await again.events({ limit: 100 })).rows.map(({ id }) => id));
-    assertEquals([ids.size, after.every((request) => ids.has(request.events[0]!.id))], [21, true]);
-    await again.close();
-  },
-);
-
-testInFolder("append: kill -9 loses nothing that was acknowledged", async (folder) => {
-  for (let round = 1; round <= 20; round++) {
-    const writer = startScript("append_process.ts", [`file:${folder}/weir.db`, `${round}`]);
-    await until("the writer has acknowledged some", () => writer.lines.length >= 20 + round * 7);
-    await writer.end("SIGKILL");
-    const store = await open(folder);
-    const kept = new Set<string>();
-    for (let before: number | undefined, more = true; more;) {
-      const page = await store.events({ limit: 500, before });
-      for (const { id } of page.rows) kept.add(id);
-      before = page.nextBefore;
-      more = before !== undefined;
-    }
-    const lost = writer.lines.filter((id) => !kept.has(id));
-    assertEquals(lost, [], `round ${round}`);
-    await store.close();
-  }
-  const database = openSqlite(`${folder}/weir.db`);
-  assertEquals(await readOne(database, "PRAGMA integrity_check"), "ok");
-  await database.close();
-});
-
-const noSmallDisk = await whyNoSmallDisk();
-if (noSmallDisk !== undefined) console.warn(`skipped, full disk: ${noSmallDisk}`);
-
-Deno.test({
-  name: "append: on a full disk the log is unavailable, loses nothing, and works again when there is space",
-  ignore: noSmallDisk !== undefined,
-  async fn() {
-    const folder = await Deno.makeTempDir({ prefix: "weir-full-" });
-    try {
-      await run("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder);
-      await Deno.writeFile(`${folder}/ballast`, new Uint8Array(4_000_000));
-      const store = await open(folder);
-      const acked: string[] = [];
-      const big = (): ReturnType<typeof newRequest> => newRequest({}, { raw: new Uint8Array(65_536).fill(7) });
-      let refusal: unknown;
-      while (refusal === undefined) {
-        await store.append(big()).then(([answer]) => acked.push(answer!.eventId), (error) => refusal = error);
-      }
-      assertEquals((refusal as Error).name, "StoreUnavailable");
-      await assertRejects(() => store.append(big()), StoreUnavailable, "full");
-      assertEquals((await store.events({ limit: 500 })).rows.length, acked.length);
-      await Deno.remove(`${folder}/ballast`);
-      acked.push((await store.append(big()))[0]!.eventId);
-      await store.close();
-      const again = await open(folder);
-      const kept = (await again.events({ limit: 500 })).rows.map(({ id }) => id);
-      assertEquals(kept, acked.toReversed());
-      assertEquals((await again.event(acked[0]!))?.raw, big().raw);
-      await again.close();
-    } finally {
-      await run("umount", folder);
-      await Deno.remove(folder);
-    }
-  },
-});
-
-/** A full disk is played on a file system of a few megabytes, and mounting one needs root. */
-async function whyNoSmallDisk(): Promise<string | undefined> {
-  if (Deno.build.os !== "linux") return "mounting a small file system is only tried on Linux";
-  const folder = await Deno.makeTempDir();
-  try {
-    await run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder);
-    await run("umount", folder);
-  } catch (error) {
-    return `a small file system cannot be mounted: ${(error as Error).message}`;
-  } finally {
-    await Deno.remove(folder);
-  }
-}
-
-async function run(command: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(command, { args }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
-}

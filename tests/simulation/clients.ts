@@ -1,0 +1,237 @@
+/**
+ * Everybody outside: senders that repeat themselves and send again when nobody answered, and an operator who cancels,
+ * redelivers, reloads, stops engines and sets the clock.
+ */
+
+import type { Value } from "../../core/store/database.ts";
+import type { PlannedRequest } from "./swarm.ts";
+import type { SimulatedBody } from "./work.ts";
+import { createSeededIds, type Machine, type RunningEngine, sourceNamed } from "./simulated_engine.ts";
+import { reach, type World } from "./world.ts";
+
+/** After this long a sender takes it that there is no answer. */
+const answerLimitMs = 60_000;
+
+/** How often a sender tries again of its own accord. */
+const resendsMax = 4;
+
+/** What was asked of the log by an operator and confirmed. */
+export interface Confirmed {
+  readonly cancelled: ReadonlySet<string>;
+  /** Ids of the deliveries that redeliveries made. */
+  readonly redelivered: ReadonlySet<string>;
+  /** Cancellations that were asked for and never answered. */
+  readonly cancelDoubted: ReadonlySet<string>;
+}
+
+/** The people of one world. */
+export interface Clients {
+  readonly confirmed: Confirmed;
+  /** Requests without an answer yet, or about to be sent. */
+  readonly pending: number;
+  /** Cancels whatever waits for a person. */
+  releaseParked(): Promise<void>;
+}
+
+/** Lets clients loose on the machines of a world. */
+export function createClients(world: World, machines: readonly Machine[]): Clients {
+  const { kernel, swarm, history, chance, outside } = world;
+  const confirmed = {
+    cancelled: new Set<string>(),
+    redelivered: new Set<string>(),
+    cancelDoubted: new Set<string>(),
+  };
+  const makeDeliveryId = createSeededIds(world);
+  let ops = 0;
+  let pending = 0;
+
+  function anyEngine(): RunningEngine | undefined {
+    const up = machines.flatMap(({ engine }) => engine === undefined ? [] : [engine]);
+    return up[chance.below(up.length)];
+  }
+
+  function send(request: PlannedRequest, tries: number): void {
+    const { events } = request;
+    const engine = anyEngine();
+    const bodies = events.map(({ key, lane, fails, rejects, odd }): SimulatedBody => ({
+      id: key,
+      key: odd ? [lane] : lane,
+      fails: Number.isFinite(fails) ? fails : null,
+      rejects,
+    }));
+    const own = events.map((event, at) => {
+      const op = ++ops;
+      const lane = event.odd ? undefined : event.lane;
+      const digest = JSON.stringify(bodies[at]);
+      history.push({ kind: "ingest", step: "invoke", op, key: event.key, lane, digest, queues: swarm.queues });
+      return op;
+    });
+    world.trace(`client sends ${events.map(({ key }) => key).join(" ")} to ${engine?.label ?? "nobody"}`);
+    const again = (): void => {
+      if (tries < resendsMax && (tries === 0 || chance.chance(swarm.resendChance))) {
+        later(500 + chance.below(10_000), () => send(request, tries + 1));
+      }
+    };
+    if (engine === undefined) {
+      for (const op of own) history.push({ kind: "ingest", step: "fail", op });
+      return again();
+    }
+
+    pending++;
+    let answered = false;
+    const close = (tell: () => void): void => {
+      if (answered) return;
+      answered = true;
+      pending--;
+      cancelLimit();
+      tell();
+    };
+    const lost = (): void =>
+      close(() => {
+        for (const op of own) history.push({ kind: "ingest", step: "info", op });
+        again();
+      });
+    const cancelLimit = kernel.schedule(outside, answerLimitMs, lost);
+    engine.onDeath(lost);
+    const source = sourceNamed(engine, events.length === 1 ? "app" : "batch");
+    engine.intake.receive(source, {
+      method: "POST",
+      url: `http://localhost${source.path}`,
+      headers: { "content-type": "application/json" },
+      body: new TextEncoder().encode(JSON.stringify(events.length === 1 ? bodies[0] : { items: bodies })),
+      receivedAt: kernel.now + world.wallOffsetMs + 1_750_000_000_000,
+    }).then((intaken) => {
+      if (reach(world, engine, "append before answer")) return;
+      kernel.schedule(engine, chance.below(swarm.latencyMsMax + 1), () =>
+        close(() => {
+          if (intaken.kind !== "accepted") throw new TypeError(`a good request was answered ${JSON.stringify(intaken)}`);
+          intaken.events.forEach(({ eventId, status }, at) => {
+            history.push({ kind: "ingest", step: "ok", op: own[at]!, eventId, status });
+            world.trace(`client hears ${events[at]!.key} ${status} as ${eventId}`);
+          });
+        }));
+    }, lost);
+  }
+
+  function later(delayMs: number, act: () => void): void {
+    pending++;
+    kernel.schedule(outside, delayMs, () => {
+      pending--;
+      act();
+    });
+  }
+
+  async function pick(where: string): Promise<string | undefined> {
+    const sql = `SELECT id FROM deliveries WHERE ${where} ORDER BY seq`;
+    const { rows } = await world.disk.read({ sql, parameters: [] });
+    return rows[chance.below(rows.length)]?.id as string | undefined;
+  }
+
+  async function cancel(id: string | undefined): Promise<void> {
+    const engine = anyEngine();
+    if (id === undefined || engine === undefined) return;
+    // Until it is answered nobody can know whether it was done.
+    confirmed.cancelDoubted.add(id);
+    const runsBefore = openRuns(world, id);
+    const done = await engine.store.cancel(id, { now: wallNow(), reason: "cancelled by the operator" }).catch(() => {});
+    if (done !== undefined && engine.alive) engine.wake();
+    world.trace(`operator cancels ${id}: ${done}`);
+    if (done === false) confirmed.cancelDoubted.delete(id);
+    if (done !== true) return;
+    confirmed.cancelled.add(id);
+    const still = openRuns(world, id);
+    for (const run of runsBefore.filter((each) => still.includes(each))) {
+      world.findings.push({ name: "CANCELLED-RUN", subject: id, detail: `cancelled although ${run} was running` });
+    }
+    see(id);
+  }
+
+  async function redeliver(id: string | undefined): Promise<void> {
+    const engine = anyEngine();
+    if (id === undefined || engine === undefined) return;
+    const made = makeDeliveryId("dlv");
+    const done = await engine.store.redeliver(id, { id: made, now: wallNow() }).catch(() => {});
+    if (done !== undefined && engine.alive) engine.wake();
+    world.trace(`operator redelivers ${id} as ${made}: ${done}`);
+    if (done === true) confirmed.redelivered.add(made);
+    if (done === false) {
+      world.findings.push({ name: "REFUSED", subject: id, detail: "is finished, and its redelivery was refused" });
+    }
+  }
+
+  /** A look in passing: the checker holds everything after it against what was seen. */
+  async function see(id: string): Promise<void> {
+    const sql = `SELECT d.id, e.id AS event, d.seq, d.state, q.route, d.lane FROM deliveries AS d
+      JOIN events AS e ON e.seq = d.event_seq JOIN queues AS q ON q.id = d.queue WHERE d.id = ?`;
+    const row = (await world.disk.read({ sql, parameters: [id] })).rows[0];
+    if (row === undefined) return;
+    const text = (value: Value | undefined): string => String(value);
+    history.push({
+      kind: "delivery",
+      id,
+      eventId: text(row.event),
+      queue: text(row.route),
+      seq: Number(row.seq),
+      state: text(row.state),
+    });
+  }
+
+  function wallNow(): number {
+    return 1_750_000_000_000 + kernel.now + world.wallOffsetMs;
+  }
+
+  function sometime(act: () => void): void {
+    kernel.schedule(outside, chance.below(swarm.faultsMs), act);
+  }
+
+  for (const request of swarm.requests) {
+    for (const at of request.sentAt) later(at, () => send(request, 0));
+  }
+  for (let n = 0; n < swarm.cancels; n++) {
+    // Most often what is open, now and then whatever there is.
+    sometime(() => void pick(chance.chance(0.8) ? "finished_at IS NULL" : "true").then(cancel));
+  }
+  for (let n = 0; n < swarm.redeliveries; n++) {
+    sometime(() => void pick("finished_at IS NOT NULL").then(redeliver));
+  }
+  for (let n = 1; n <= swarm.reloads; n++) {
+    sometime(() => {
+      world.config = world.configs[n]!;
+      for (const { engine } of machines) engine?.reload().catch((error) => world.trace(`reload failed: ${error}`));
+    });
+  }
+  for (let n = 0; n < swarm.stops; n++) {
+    sometime(() => void machines[chance.below(machines.length)]!.engine?.stop());
+  }
+  for (let n = 0; n < swarm.silences; n++) {
+    sometime(() => machines[chance.below(machines.length)]!.silence(30_000 + chance.below(40_000)));
+  }
+  for (let n = 0; n < swarm.clockJumps; n++) {
+    sometime(() => {
+      const most = swarm.shared ? 600_000 : 21_600_000;
+      const ms = Math.round((chance.next() * 2 - 1) * most);
+      world.wallOffsetMs += ms;
+      world.jumpedAt = kernel.now;
+      world.trace(`the wall clock jumps by ${ms} ms`);
+    });
+  }
+
+  return {
+    confirmed,
+    get pending() {
+      return pending;
+    },
+    releaseParked: () => pick("state = 'parked'").then(cancel),
+  };
+}
+
+/** Runs of a delivery that go on in engines that live. */
+function openRuns(world: World, delivery: string): string[] {
+  const open = new Map<string, string>();
+  for (const record of world.history) {
+    if (record.kind === "start" && record.delivery === delivery) open.set(record.run, record.boot!);
+    else if (record.kind === "end") open.delete(record.run);
+    else if (record.kind === "crash") { for (const [run, boot] of open) if (boot === record.boot) open.delete(run); }
+  }
+  return [...open.keys()];
+}

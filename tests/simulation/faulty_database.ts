@@ -1,0 +1,94 @@
+/**
+ * The way from an engine to the database: slow, sometimes refused, sometimes without an answer, and cut for ever when
+ * the engine dies. The SQL that gets through runs on a real SQLite.
+ */
+
+import { ConstraintBroken, type Database, type Result, type Statement } from "../../core/store/database.ts";
+import { StoreUnavailable } from "../../core/store/store.ts";
+import { type CommitKind, kindsOf } from "./crash_points.ts";
+import { type EngineLife, goesWrong, never, reach, type World } from "./world.ts";
+
+/** After this long an engine gives up waiting for a server. */
+const answerLimitMs = 15_000;
+
+/** Longest time after which a batch that was given up may still arrive at a server. */
+const strayMsMax = 14_000;
+
+/** Makes the database as one engine sees it. */
+export function createFaultyDatabase(world: World, engine: EngineLife): Database {
+  const { kernel, swarm, chance } = world;
+  const latencyMs = (): number =>
+    Math.max(chance.below(swarm.latencyMsMax + 1), engine.silentUntil - kernel.now + chance.below(50));
+
+  /** Sends something there and brings what it gave back; what is lost on the way gives nothing. */
+  function ask<Answer>(arrive: (answer: (give: () => void) => void) => Promise<Answer> | undefined): Promise<Answer> {
+    if (!engine.alive) return never();
+    if (engine.failed) return Promise.reject(new StoreUnavailable("simulated: the disk has failed"));
+    return new Promise((resolve, reject) => {
+      if (swarm.shared) {
+        const giveUp = (): void => reject(new StoreUnavailable("simulated: no answer from the server"));
+        kernel.schedule(engine, answerLimitMs, giveUp);
+      }
+      const back = (give: () => void): void => void kernel.schedule(engine, latencyMs(), give);
+      kernel.schedule(world.outside, latencyMs(), () => {
+        // What a dead engine had sent may still arrive at a server; on a local file it died with the engine.
+        if (!engine.alive && !(swarm.shared && chance.chance(0.5))) return;
+        arrive((give) => back(give))?.then(
+          (answer) => back(() => resolve(answer)),
+          (error) => back(() => reject(error)),
+        );
+      });
+    });
+  }
+
+  function write(batch: readonly Statement[]): Promise<Result[]> {
+    const kinds = kindsOf(batch);
+    return ask(() => {
+      if (engine.alive && diesAt(kinds, "before")) return undefined;
+      if (goesWrong(world, swarm.busyChance)) return refuse(kinds, new StoreUnavailable("simulated: locked"));
+      if (goesWrong(world, swarm.constraintChance)) return refuse(kinds, new ConstraintBroken("simulated"));
+      if (goesWrong(world, swarm.unknownChance)) return lose(kinds, batch);
+      return commit(kinds, batch);
+    });
+  }
+
+  async function commit(kinds: readonly CommitKind[], batch: readonly Statement[]): Promise<Result[]> {
+    try {
+      const results = await world.disk.write(batch);
+      world.trace(`${engine.label} commit ${kinds.join("+")}`);
+      return engine.alive && diesAt(kinds, "after") ? await never() : results;
+    } catch (error) {
+      const detail = `${kinds.join("+")}: ${(error as Error).message}`;
+      world.findings.push({ name: "CONSTRAINT", subject: engine.label, detail });
+      throw error;
+    }
+  }
+
+  /** The answer is lost; the batch may have been committed, or may be yet. A file that answers so has failed. */
+  async function lose(kinds: readonly CommitKind[], batch: readonly Statement[]): Promise<Result[]> {
+    const fate = chance.below(swarm.shared ? 3 : 2);
+    world.trace(`${engine.label} lose ${kinds.join("+")} ${["dropped", "committed", "late"][fate]}`);
+    if (fate === 1) await commit(kinds, batch);
+    if (fate === 2) kernel.schedule(world.outside, chance.below(strayMsMax), () => void commit(kinds, batch));
+    if (!swarm.shared && engine.alive) {
+      engine.failed = true;
+      kernel.schedule(engine, chance.below(20), () => engine.die("the disk has failed"));
+    }
+    throw new StoreUnavailable("simulated: the answer was lost");
+  }
+
+  function refuse(kinds: readonly CommitKind[], error: Error): Promise<never> {
+    world.trace(`${engine.label} refuse ${kinds.join("+")}: ${error.name}`);
+    return Promise.reject(error);
+  }
+
+  function diesAt(kinds: readonly CommitKind[], when: "before" | "after"): boolean {
+    return kinds.some((kind) => reach(world, engine, `${kind} ${when} commit`));
+  }
+
+  return {
+    read: (statement) => ask(() => world.disk.read(statement)),
+    write,
+    close: () => engine.alive ? Promise.resolve() : never(),
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * One engine of a simulation, from a start through any number of deaths to the next: the real store, generation,
+ * scheduler and intake, wired the way `core/weir.ts` wires them, between a virtual clock and a faulty database.
+ */
+
+import type { Clock } from "../../core/domain/clock.ts";
+import type { Config, HttpSource } from "../../core/domain/config.ts";
+import { makeId } from "../../core/domain/id.ts";
+import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
+import { createIntake, type Intake } from "../../core/engine/intake.ts";
+import type { Observer } from "../../core/engine/observer.ts";
+import { createScheduler, type Scheduler } from "../../core/engine/scheduler.ts";
+import type { IdMaker } from "../../core/engine/system_clock.ts";
+import { ownLog, shareLog } from "../../core/store/open.ts";
+import type { Store } from "../../core/store/store.ts";
+import { createFaultyDatabase } from "./faulty_database.ts";
+import type { Workshop } from "./work.ts";
+import { type EngineLife, epochMs, never, reach, type World } from "./world.ts";
+
+/** As in `core/weir.ts`. */
+const beatMs = 5_000;
+
+/** How long a simulated stop may take. */
+const stopGraceMs = 25_000;
+
+/** An engine that takes requests. */
+export interface RunningEngine extends EngineLife {
+  readonly store: Store;
+  readonly intake: Intake;
+  readonly wake: () => void;
+  readonly config: () => Config;
+  /** Calls back once when it dies. */
+  onDeath(tell: () => void): void;
+  /** Takes the configuration that the operator has put there. */
+  reload(): Promise<void>;
+  /** Ends it the way a signal does; it comes back. */
+  stop(): Promise<void>;
+}
+
+/** A machine that starts its engine again whenever it has died. */
+export interface Machine {
+  /** The engine while it takes requests. */
+  readonly engine: RunningEngine | undefined;
+  /** Cuts it from the server for `ms`. */
+  silence(ms: number): void;
+}
+
+/** Makes ids as the engine's own are made, from the seed. */
+export function createSeededIds(world: World): IdMaker {
+  return (prefix) => {
+    const entropy = Uint8Array.from({ length: 10 }, () => world.entropy.below(256));
+    return makeId(prefix, { now: epochMs + world.kernel.now, entropy });
+  };
+}
+
+/** Makes a machine and switches it on. */
+export function createMachine(world: World, options: { name: string; workshop: Workshop }): Machine {
+  const { kernel, history, chance } = world;
+  let starts = 0;
+  let running: RunningEngine | undefined;
+  let life: EngineLife | undefined;
+
+  function start(): void {
+    const label = `${options.name}.${++starts}`;
+    const mourners: (() => void)[] = [];
+    const own: EngineLife = {
+      name: label,
+      label,
+      alive: true,
+      silentUntil: 0,
+      failed: false,
+      die(why) {
+        if (!own.alive) return;
+        own.alive = false;
+        running = undefined;
+        history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
+        world.trace(`${own.label} dies: ${why}`);
+        for (const tell of mourners) tell();
+        kernel.schedule(world.outside, 1 + chance.below(world.quiet ? 100 : 3_000), start);
+      },
+    };
+    life = own;
+    world.trace(`${label} starts`);
+    run(world, { engine: own, workshop: options.workshop, onDeath: (tell) => mourners.push(tell) }).then(
+      (started) => running = started,
+      (error) => own.die(`cannot start: ${(error as Error).message}`),
+    );
+  }
+
+  start();
+  return {
+    get engine() {
+      return running;
+    },
+    silence(ms) {
+      if (life === undefined || !life.alive) return;
+      // Others may take its work over meanwhile: what it began so far is beyond recall, as after a death.
+      history.push({ kind: "crash", boot: life.label, atMs: kernel.now });
+      world.trace(`${life.label} falls silent for ${ms} ms`);
+      life.label += "~";
+      life.silentUntil = kernel.now + ms;
+    },
+  };
+}
+
+async function run(
+  world: World,
+  parts: { engine: EngineLife; workshop: Workshop; onDeath: (tell: () => void) => void },
+): Promise<RunningEngine> {
+  const { kernel, bug } = world;
+  const { engine, workshop } = parts;
+  const born = kernel.now;
+  const clock: Clock = {
+    now: () => epochMs + kernel.now + world.wallOffsetMs,
+    monotonic: () => kernel.now - born,
+    timer: (delayMs, wake) => kernel.schedule(engine, delayMs, wake),
+  };
+  const random = (): number => world.entropy.next();
+  const makeEngineId = createSeededIds(world);
+  const observe: Observer = (observation) => {
+    if (observation.kind === "engine") world.trace(`${engine.label} says: ${observation.message}`);
+    if (observation.kind === "lease.lost") world.trace(`${engine.label} lost the lease of ${observation.deliveryId}`);
+  };
+
+  const plain = createFaultyDatabase(world, engine);
+  const database = bug?.database?.(plain) ?? plain;
+  const open = world.swarm.shared ? shareLog : ownLog;
+  const opened = await open(database, {
+    boot: engine.name,
+    now: clock.now(),
+    idempotencyMs: () => generation.config.idempotencyMs,
+    defer: (drain) => void kernel.schedule(engine, 0, drain),
+  });
+  const store = bug?.store?.(opened, { database, random }) ?? opened;
+  const generationParts = {
+    store,
+    runners: {
+      script: (spec: { route: string; timeoutMs: number }) => workshop.runner(engine, spec),
+      target: (spec: { route: string; name: string; timeoutMs: number }) =>
+        workshop.runner(engine, { ...spec, target: spec.name }),
+    },
+    handlers: Object.fromEntries(world.configs[0]!.routes.map(({ name }) => [name, workshop.handler(engine, name)])),
+    host: { clock },
+  };
+  let generation: Generation = await createGeneration(world.config, generationParts);
+  const scheduler: Scheduler = createScheduler({
+    store,
+    generation: () => generation,
+    clock,
+    random,
+    makeToken: () => `${engine.name}-${world.entropy.below(2 ** 30)}-${world.entropy.below(2 ** 30)}`,
+    observe,
+  });
+  const wake = bug?.wake === undefined ? scheduler.wake : bug.wake(scheduler.wake, random);
+  const intake = createIntake({ store, generation: () => generation, clock, makeId: makeEngineId, observe, wake });
+  await store.ping();
+  scheduler.start();
+  beat();
+
+  function beat(): void {
+    clock.timer(beatMs, async () => {
+      try {
+        if (await store.beat({ now: clock.now(), monotonic: clock.monotonic() }) > 0) wake();
+      } catch (error) {
+        world.trace(`${engine.label} cannot beat: ${(error as Error).message}`);
+      }
+      beat();
+    });
+  }
+
+  return Object.assign(engine, {
+    store,
+    intake,
+    wake,
+    config: () => generation.config,
+    onDeath: parts.onDeath,
+    async reload() {
+      const before = generation;
+      const next = await createGeneration(world.config, { ...generationParts, previous: before });
+      if (reach(world, engine, "reload before swap")) return await never<void>();
+      generation = next;
+      world.trace(`${engine.label} reloaded`);
+      for (const runner of retiredRunners(before, next)) void scheduler.whenFree(runner).then(() => runner.close());
+      wake();
+      if (reach(world, engine, "reload after swap")) return await never<void>();
+    },
+    async stop() {
+      world.trace(`${engine.label} stops`);
+      kernel.schedule(engine, world.chance.below(2_000), () => reach(world, engine, "while stopping"));
+      await scheduler.stop(stopGraceMs);
+      await store.close();
+      engine.die("stopped");
+    },
+  });
+}
+
+/** The source of that name in what the engine has loaded. */
+export function sourceNamed(engine: RunningEngine, name: string): HttpSource {
+  return engine.config().sources.get(name) as HttpSource;
+}

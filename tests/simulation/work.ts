@@ -1,0 +1,233 @@
+/**
+ * What handlers and targets do in a simulation: they take some time, succeed or fail as the event's plan and the
+ * seed say, and write down what they saw. The engine's own word is never asked.
+ */
+
+import type { Attempt, Handler, Runner } from "../../core/domain/handler.ts";
+import type { Outcome } from "../../core/domain/outcome.ts";
+import { queueName, type Route } from "../../core/domain/config.ts";
+import { type EngineLife, goesWrong, never, reach, type World } from "./world.ts";
+
+/** The body of a simulated event. */
+export interface SimulatedBody {
+  readonly id: string;
+  readonly key: unknown;
+  /** Attempts that fail before one succeeds; null for never. */
+  readonly fails: number | null;
+  readonly rejects: boolean;
+}
+
+/** One call of a handler or a target. */
+interface Call {
+  readonly queue: string;
+  readonly route: string;
+  readonly deliveryId: string;
+  readonly lane?: string;
+  readonly attempt: number;
+  readonly body: SimulatedBody;
+  readonly timeoutMs: number;
+  /** Dies with its engine, as a handler does; a request to a target does not. */
+  readonly mortal: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What is remembered of a delivery from one run to the next. */
+interface Remembered {
+  readonly attempt: number;
+  readonly endedAt: number;
+  readonly delayMsMin: number;
+}
+
+/** The hands that do the work of one world. */
+export interface Workshop {
+  /** The handler of an inline route. */
+  handler(engine: EngineLife, route: string): Handler;
+  /** A runner for a script or a target. */
+  runner(engine: EngineLife, spec: { route: string; target?: string; timeoutMs: number }): Runner;
+  /** How each run ended, by delivery, as far as it did. */
+  readonly outcomes: ReadonlyMap<string, readonly Ended[]>;
+}
+
+/** How a run ended. `cut`: it was stopped or its engine died. */
+export type Ended = "succeeded" | "failed" | "rejected" | "died" | "cut";
+
+/** Makes the workshop of a world. */
+export function createWorkshop(world: World): Workshop {
+  const outcomes = new Map<string, Ended[]>();
+  const before = new Map<string, Remembered>();
+  const running = new Map<string, Set<string>>();
+  let runs = 0;
+
+  /** Does the work; resolves with nothing when it was stopped. */
+  async function perform(engine: EngineLife, call: Call): Promise<Outcome | undefined> {
+    if (!engine.alive) return never();
+    const { kernel, history, chance, swarm } = world;
+    const { queue, deliveryId: delivery, lane, attempt, body } = call;
+    const run = `run${++runs}`;
+    const boot = engine.label;
+    const proc = call.mortal ? `${boot}/${run}` : undefined;
+    history.push({
+      kind: "start",
+      run,
+      queue,
+      delivery,
+      key: body.id,
+      lane,
+      attempt,
+      boot,
+      proc,
+      digest: JSON.stringify(body),
+    });
+    world.trace(`${boot} start ${run} ${queue} ${delivery} ${body.id} ${lane ?? "-"} attempt ${attempt}`);
+    checkStart(engine, { run, call });
+    const endings = outcomes.get(delivery) ?? [];
+    outcomes.set(delivery, endings);
+    const place = endings.push("cut") - 1;
+    if (reach(world, engine, "runner started")) return never();
+
+    const outcome = decide(call);
+    const hangs = goesWrong(world, swarm.hangChance);
+    const workMs = hangs ? call.timeoutMs + 1 + chance.below(5_000) : chance.below(swarm.workMsMax + 1);
+    const outlives = !call.mortal && chance.chance(0.5);
+    const done = await new Promise<boolean>((resolve) => {
+      const cancel = kernel.schedule(outlives ? world.outside : engine, workMs, () => resolve(true));
+      call.signal.addEventListener("abort", () => {
+        if (!engine.alive) return;
+        cancel();
+        resolve(false);
+      }, { once: true });
+    });
+    running.get(`${boot} ${queue}`)?.delete(run);
+    history.push({ kind: "end", run, outcome: done && outcome.kind === "succeeded" ? "succeeded" : "failed" });
+    if (done && outcome.kind === "failed" && outcome.died && proc !== undefined) history.push({ kind: "exit", proc });
+    world.trace(`${boot} end ${run} ${done ? outcome.kind : "stopped"}`);
+    if (!engine.alive) return never();
+    endings[place] = !done ? "failed" : endingOf(outcome);
+    if (endings[place] === "failed" || endings[place] === "died") remember(call, done ? outcome : undefined);
+    if (reach(world, engine, "effect done")) return never();
+    return done ? (outcome.kind === "succeeded" ? { ...outcome, result: JSON.stringify(run) } : outcome) : undefined;
+  }
+
+  function decide({ attempt, body, mortal }: Call): Outcome {
+    const { chance, swarm } = world;
+    if (body.rejects) return { kind: "rejected", reason: "as planned" };
+    if (attempt <= (body.fails ?? Infinity)) return { kind: "failed", reason: "as planned" };
+    if (goesWrong(world, swarm.failChance)) {
+      const retryAfterMs = chance.chance(0.3) ? 1_000 * chance.below(60) : undefined;
+      return { kind: "failed", reason: "by chance", retryAfterMs };
+    }
+    if (mortal && goesWrong(world, swarm.deathChance)) return { kind: "failed", reason: "its process died", died: true };
+    return { kind: "succeeded" };
+  }
+
+  function remember(call: Call, outcome: Outcome | undefined): void {
+    const delays = policies(call.route).map(({ scheduleMs }) =>
+      scheduleMs[Math.min(call.attempt, scheduleMs.length) - 1] ?? 0
+    );
+    const asked = outcome?.kind === "failed" ? outcome.retryAfterMs ?? 0 : 0;
+    const delayMsMin = Math.max(asked, Math.min(...delays));
+    before.set(call.deliveryId, { attempt: call.attempt, endedAt: world.kernel.now, delayMsMin });
+  }
+
+  /** What can be judged on the spot: too soon, too often, too many at once. */
+  function checkStart(engine: EngineLife, { run, call }: { run: string; call: Call }): void {
+    const { findings, kernel } = world;
+    const known = before.get(call.deliveryId);
+    if (known !== undefined && call.attempt > known.attempt && known.endedAt > world.jumpedAt) {
+      const waitedMs = kernel.now - known.endedAt;
+      if (waitedMs < known.delayMsMin) {
+        const detail = `attempt ${call.attempt} came ${waitedMs} ms after a failure, expected ${known.delayMsMin}`;
+        findings.push({ name: "EARLY", subject: call.deliveryId, detail });
+      }
+    }
+    const attemptsMax = Math.max(...policies(call.route).map(({ attempts }) => attempts));
+    if (call.attempt > attemptsMax) {
+      findings.push({ name: "OVERTRIED", subject: call.deliveryId, detail: `attempt ${call.attempt} of ${attemptsMax}` });
+    }
+    const slot = `${engine.label} ${call.queue}`;
+    const busy = running.get(slot) ?? new Set();
+    running.set(slot, busy.add(run));
+    const slots = Math.max(
+      ...routesNamed(call.route).flatMap(({ destinations }) => destinations.map(({ concurrency }) => concurrency)),
+    );
+    if (busy.size > slots) {
+      findings.push({ name: "OVERRUN", subject: call.queue, detail: `${busy.size} at once, the limit is ${slots}` });
+    }
+  }
+
+  function routesNamed(name: string): Route[] {
+    return world.configs.flatMap(({ routes }) => routes.filter((route) => route.name === name));
+  }
+
+  function policies(name: string): Route["retry"][] {
+    return routesNamed(name).map(({ retry }) => retry);
+  }
+
+  return {
+    outcomes,
+    handler: (engine, route) => async (event, ctx) => {
+      const timeoutMs = routesNamed(route)[0]!.destinations[0]!.timeoutMs;
+      const outcome = await perform(engine, {
+        queue: route,
+        route,
+        deliveryId: ctx.deliveryId,
+        lane: event.orderingKey,
+        attempt: ctx.attempt,
+        body: event.body,
+        timeoutMs,
+        mortal: true,
+        signal: ctx.signal,
+      });
+      switch (outcome?.kind) {
+        case "succeeded":
+          return JSON.parse(outcome.result!);
+        case "rejected":
+          throw ctx.reject(outcome.reason);
+        case "failed":
+          if (outcome.retryAfterMs === undefined) throw new Error(outcome.reason);
+          throw ctx.retryAfter(`${outcome.retryAfterMs}ms`, outcome.reason);
+        default:
+          throw new Error("stopped");
+      }
+    },
+    runner: (engine, spec) => ({
+      async run(attempt, stop) {
+        const over = new AbortController();
+        const cut = Promise.withResolvers<Outcome>();
+        const end = (outcome: Outcome): void => {
+          cut.resolve(outcome);
+          over.abort();
+        };
+        const reason = "timed out";
+        const cancel = world.kernel.schedule(engine, spec.timeoutMs, () => end({ kind: "failed", reason }));
+        const onStop = (): void => end({ kind: "interrupted", reason: "shutting down" });
+        stop.addEventListener("abort", onStop, { once: true });
+        const work = perform(engine, {
+          queue: queueName(spec.route, spec.target ?? ""),
+          route: spec.route,
+          deliveryId: attempt.deliveryId,
+          lane: attempt.orderingKey,
+          attempt: attempt.attempt,
+          body: bodyOf(attempt),
+          timeoutMs: spec.timeoutMs,
+          mortal: spec.target === undefined,
+          signal: over.signal,
+        });
+        const outcome = await Promise.race([work.then((done) => done ?? cut.promise), cut.promise]);
+        cancel();
+        stop.removeEventListener("abort", onStop);
+        return { outcome };
+      },
+      close: () => Promise.resolve(),
+    }),
+  };
+}
+
+function endingOf(outcome: Outcome): Ended {
+  if (outcome.kind === "failed") return outcome.died ? "died" : "failed";
+  return outcome.kind === "interrupted" ? "cut" : outcome.kind;
+}
+
+function bodyOf({ event }: Attempt): SimulatedBody {
+  return JSON.parse(event.item ?? new TextDecoder().decode(event.raw));
+}
