@@ -82,11 +82,7 @@ async function openFile(options: OpenStoreOptions): Promise<Store> {
       throw new StoreUnavailable(`handlers of an earlier engine still run on ${path}; end them and start again`);
     }
     database = openSqlite(path, options);
-    await migrate(database);
-    // The lock proves that whoever claimed these is gone, so their leases end here and not by the clock.
-    const reclaim = planReclaim({ of: "all", now: options.now, reason: "the engine that ran it is gone" });
-    const recovered = reclaim.read(await database.write(reclaim.statements));
-    return createStore(database, options, { recovered, lock });
+    return await ownLog(database, { ...options, lock });
   } catch (error) {
     await database?.close(); // before the lock goes: a second handle beside the next engine's would drop its locks
     lock.release();
@@ -98,14 +94,34 @@ async function openServer(options: OpenStoreOptions): Promise<Store> {
   const { openLibsql } = await import("./libsql.ts"); // a local engine never pays for the client
   const database = openLibsql(options);
   try {
-    await migrate(database);
-    const watch = watchEngines(database, options.boot);
-    await watch.join();
-    return createStore(database, options, { recovered: 0, watch });
+    return await shareLog(database, options);
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+/** What a log needs to know besides the database that it is in. */
+export interface LogOptions extends Omit<OpenStoreOptions, "url" | "authToken" | "onFailure"> {
+  /** Runs a function once the events that already wait have been taken. Default: the platform's own way. */
+  readonly defer?: (run: () => void) => void;
+}
+
+/** Opens the log in a database that this engine has for itself: whoever claimed anything in it is gone. */
+export async function ownLog(database: Database, options: LogOptions & { lock?: FileLock }): Promise<Store> {
+  await migrate(database);
+  // The lock proves that whoever claimed these is gone, so their leases end here and not by the clock.
+  const reclaim = planReclaim({ of: "all", now: options.now, reason: "the engine that ran it is gone" });
+  const recovered = reclaim.read(await database.write(reclaim.statements));
+  return createStore(database, options, { recovered, lock: options.lock });
+}
+
+/** Joins the log in a database in which other engines work too. */
+export async function shareLog(database: Database, options: LogOptions): Promise<Store> {
+  await migrate(database);
+  const watch = watchEngines(database, options.boot);
+  await watch.join();
+  return createStore(database, options, { recovered: 0, watch });
 }
 
 /** Where the file really is: two names of one log must meet at one lock. */
@@ -125,14 +141,14 @@ type Operation =
 
 function createStore(
   database: Database,
-  options: OpenStoreOptions,
+  options: LogOptions,
   opened: { recovered: number; lock?: FileLock; watch?: EngineWatch },
 ): Store {
   const db: Kysely<Tables> = createKysely(database);
   const group: CommitGroup<Operation, unknown> = createCommitGroup({
     commit: (operations) => commitGroup(database, operations, options),
     bytes: weigh,
-    defer: (run) => void setImmediate(run),
+    defer: options.defer ?? ((run) => void setImmediate(run)),
   });
   const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> =>
     group.submit({ kind: "plan", plan }) as Promise<Answer>;
@@ -201,7 +217,7 @@ function weigh(operation: Operation): number {
 async function commitGroup(
   database: Database,
   operations: readonly Operation[],
-  options: OpenStoreOptions,
+  options: LogOptions,
 ): Promise<unknown[]> {
   const requests = operations.flatMap((operation) => operation.kind === "append" ? [operation.request] : []);
   const settlements = operations.flatMap((operation) => operation.kind === "settle" ? [operation.settlement] : []);

@@ -23,7 +23,10 @@ export interface ProcessOptions {
 }
 
 /** Starts `script` (a file beside this one) and waits for its hello. */
-export async function startProcess<Hello>(script: string, options: ProcessOptions = {}): Promise<MeasuredProcess<Hello>> {
+export async function startProcess<Hello>(
+  script: string,
+  options: ProcessOptions = {},
+): Promise<MeasuredProcess<Hello>> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -67,7 +67,11 @@ export function watchSqlite(options: { count: boolean }): SqliteWatch {
     counted() {
       const rows = [...bySql].map(([sql, known]): [string, number, number] => [sql, known.calls, known.ms]);
       const counted = { statements, commits, ms, commitMs, bySql: rows.sort((a, b) => b[2] - a[2]) };
-      statements = commits = ms = commitMs = 0;
+      statements =
+        commits =
+        ms =
+        commitMs =
+          0;
       bySql.clear();
       return counted;
     },

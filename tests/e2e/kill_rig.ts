@@ -146,7 +146,10 @@ export async function runKillRig(
       if (round % spinEvery === 0) {
         spinners++;
         const key = spinning = flood.sendSpinner();
-        await within(new Promise<void>((resolve) => begun.set(key, resolve)), () => `spinner ${key} never began`);
+        await within(
+          new Promise<void>((resolve) => begun.set(key, resolve)),
+          () => `spinner ${key} never began; the engine said:\n${engines.at(-1)!.engine.lastWords()}`,
+        );
       }
       const lifeMs = killAfter.below(lifeMsMax);
       await new Promise((resolve) => setTimeout(resolve, lifeMs / 2));

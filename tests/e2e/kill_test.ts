@@ -9,6 +9,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     const seed = crypto.getRandomValues(new Uint16Array(1))[0]!;
+    console.log(`again: deno task soak:kill -- --rounds ${rounds} --seed ${seed}`);
     const report = await runKillRig({ rounds, seed });
     console.log(summarize(report));
     assertEquals(report.history.anomalies, []);

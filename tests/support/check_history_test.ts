@@ -14,7 +14,7 @@ Deno.test("checkHistory: finds nothing in the history of a sound engine, whateve
       assertEquals(report.anomalies, []);
       assert(report.repeated <= report.repeatedMax);
     }),
-    { numRuns: 500 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -148,7 +148,7 @@ for (const [name, what, plant] of plants) {
     fc.assert(
       fc.property(shape, ({ seed, crashes }) => {
         // Enough events that there is something to break in every one of them.
-        const history = soundHistory({ seed, crashes, events: 24 });
+        const history = soundHistory({ seed, crashes, events: 60 });
         plant(history, createRandom(seed));
         const names = new Set(checkHistory(history, { slots: 100 }).anomalies.map((anomaly) => anomaly.name));
         assert(names.has(name), `found ${[...names].join(", ") || "nothing"}`);

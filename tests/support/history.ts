@@ -164,7 +164,7 @@ export interface HistoryReport {
   /** Runs that neither returned nor threw. */
   readonly cutOff: number;
   readonly failed: number;
-  /** Runs of work that had been done before: what "at least once" costs. */
+  /** Runs that did again what had been done before: what "at least once" costs. */
   readonly repeated: number;
   /** The most that `repeated` may be: crashes times slots. */
   readonly repeatedMax: number;

@@ -46,7 +46,6 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "node:sqlite": ["core/store/"],
   "hono": ["core/http/"],
   "@hono/zod-openapi": ["core/http/"],
-  "prom-client": ["core/http/"],
   "@std/http": ["core/http/"],
   "yaml": ["core/config/"],
   "ajv": ["core/config/"],

@@ -1,0 +1,79 @@
+/**
+ * What is measured, in words, with the bar that each figure is held against.
+ */
+
+/** One figure of the table. */
+export interface FigureInfo {
+  readonly title: string;
+  readonly unit: string;
+  /** The bar it should reach: at least, or at most. */
+  readonly bar?: { readonly atLeast: number } | { readonly atMost: number };
+}
+
+/** Every figure, by its name in the JSON output, in the order of the table. */
+export const figures = {
+  "generator.ceiling": { title: "load generator against a static responder, of wire", unit: "x" },
+  "wire.rate": { title: "wire", unit: "/s" },
+  "wire.cpu": { title: "wire, CPU per request", unit: "ms" },
+  "paused.ingest": { title: "ingest, handlers paused, of wire", unit: "x", bar: { atLeast: 0.95 } },
+  "paused.cpu": { title: "ingest alone, CPU per event", unit: "ms" },
+  "inline.ingest": { title: "ingest, inline handler running, of wire", unit: "x", bar: { atLeast: 0.7 } },
+  "inline.finishedMeanwhile": { title: "… finished meanwhile", unit: "x", bar: { atLeast: 0.5 } },
+  "inline.endToEnd": { title: "end to end, inline handler, of wire", unit: "x" },
+  "inline.cpu": { title: "end to end, inline handler, CPU per event", unit: "ms", bar: { atMost: 0.2 } },
+  "script.ingest": { title: "ingest, sandboxed script running, of wire", unit: "x", bar: { atLeast: 0.7 } },
+  "script.finishedMeanwhile": { title: "… finished meanwhile", unit: "x", bar: { atLeast: 0.5 } },
+  "script.endToEnd": { title: "end to end, sandboxed script, of wire", unit: "x", bar: { atLeast: 0.5 } },
+  "script.cpu": { title: "end to end, sandboxed script, CPU per event", unit: "ms", bar: { atMost: 0.3 } },
+  "target.ingest": { title: "ingest, HTTP target running, of wire", unit: "x" },
+  "target.finishedMeanwhile": { title: "… finished meanwhile", unit: "x" },
+  "target.endToEnd": { title: "end to end, HTTP target, of wire", unit: "x" },
+  "target.cpu": { title: "end to end, HTTP target, CPU per event", unit: "ms" },
+  "latency.wire.p50": { title: "200/s: wire's answer, p50", unit: "ms" },
+  "latency.inline.p50": { title: "200/s: POST to start of inline handler, p50 over wire", unit: "ms" },
+  "latency.inline.p99": { title: "200/s: POST to start of inline handler, p99 over wire", unit: "ms" },
+  "latency.script.p50": {
+    title: "200/s: POST to start of script, p50 over wire",
+    unit: "ms",
+    bar: { atMost: 2 },
+  },
+  "latency.script.p99": {
+    title: "200/s: POST to start of script, p99 over wire",
+    unit: "ms",
+    bar: { atMost: 10 },
+  },
+  "ordered.ofUnordered": {
+    title: "end to end over 1,000 keys, inline, of the unordered rate",
+    unit: "x",
+    bar: { atLeast: 0.8 },
+  },
+  "hotKey.rate": { title: "one hot key, inline handler", unit: "/s", bar: { atLeast: 1_000 } },
+  "blocked.ingest": {
+    title: "ingest with the backlog behind blocked heads, of empty",
+    unit: "x",
+    bar: { atLeast: 0.9 },
+  },
+  "blocked.endToEnd": { title: "end to end with it, of empty", unit: "x", bar: { atLeast: 0.9 } },
+  "waiting.ingest": { title: "ingest with half the backlog due later, of empty", unit: "x", bar: { atLeast: 0.9 } },
+  "waiting.endToEnd": { title: "end to end with it, of empty", unit: "x", bar: { atLeast: 0.9 } },
+  "slowDisk.ingest": {
+    title: "ingest with 5 ms an fsync, of the same engine without",
+    unit: "x",
+    bar: { atLeast: 0.6 },
+  },
+  "growth.file": { title: "log file after ingest, per event", unit: "B" },
+  "growth.wal": { title: "WAL file after ingest", unit: "MiB" },
+  "start.empty": { title: "weir serve, start to ready, empty log", unit: "ms", bar: { atMost: 450 } },
+  "start.backlog": { title: "weir serve, start to ready, backlog", unit: "ms", bar: { atMost: 1_000 } },
+  "start.handler": { title: "first delivery of a fresh engine, POST to handler start", unit: "ms" },
+  "memory.idle": { title: "weir serve, resident when idle", unit: "MiB", bar: { atMost: 95 } },
+  "memory.after": { title: "weir serve, resident after the load", unit: "MiB" },
+  "serve.ingest": { title: "ingest through weir serve and its log lines, of wire", unit: "x" },
+  "serve.cpu": { title: "ingest through weir serve, CPU per event", unit: "ms" },
+} as const satisfies Record<string, FigureInfo>;
+
+/** The name of a figure. */
+export type Figure = keyof typeof figures;
+
+/** Some figures of one run. */
+export type Figures = Partial<Record<Figure, number>>;

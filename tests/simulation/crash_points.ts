@@ -1,0 +1,70 @@
+/**
+ * The places at which an engine may die: wherever a change of state borders on an effect. Adding one is a line in
+ * {@link crashPointNames} and, if it is a commit of a new kind, one in {@link commitKinds}.
+ */
+
+import type { Statement } from "../../core/store/database.ts";
+
+/** How the batches of the log are told apart: by a piece of SQL that only one kind of them has. */
+export const commitKinds = {
+  append: /INSERT INTO events/,
+  claim: /^UPDATE deliveries SET state = 'running'/,
+  settle: /^UPDATE deliveries SET state = \?/,
+  recover: /SELECT seq, executions, claimed_at, \?, 'interrupted'/,
+  cancel: /^UPDATE deliveries SET state = 'cancelled'/,
+  redeliver: /INSERT INTO deliveries \([^)]*redelivery_of/,
+  reload: /^INSERT INTO queues/,
+  beat: /^INSERT INTO engines/,
+} as const satisfies Record<string, RegExp>;
+
+export type CommitKind = keyof typeof commitKinds;
+
+/** What is being committed; a group may hold several kinds. */
+export function kindsOf(batch: readonly Statement[]): CommitKind[] {
+  return (Object.keys(commitKinds) as CommitKind[]).filter((kind) =>
+    batch.some(({ sql }) => commitKinds[kind].test(sql.trimStart()))
+  );
+}
+
+/** Every place. Before and after a commit means: before it begins, and after it holds but before anyone has heard. */
+export const crashPointNames = [
+  "append before commit",
+  "append after commit",
+  "append before answer",
+  "claim before commit",
+  "claim after commit",
+  "runner started",
+  "effect done",
+  "settle before commit",
+  "settle after commit",
+  "recover before commit",
+  "recover after commit",
+  "cancel before commit",
+  "cancel after commit",
+  "redeliver before commit",
+  "redeliver after commit",
+  "reload before commit",
+  "reload after commit",
+  "reload before swap",
+  "reload after swap",
+  "beat before commit",
+  "beat after commit",
+  "while stopping",
+] as const;
+
+export type CrashPoint = (typeof crashPointNames)[number];
+
+/** How often each place killed an engine. */
+export type CrashCounts = Partial<Record<CrashPoint, number>>;
+
+/** Adds `more` to `counts`. */
+export function addCrashes(counts: CrashCounts, more: CrashCounts): void {
+  for (const [point, count] of Object.entries(more) as [CrashPoint, number][]) {
+    counts[point] = (counts[point] ?? 0) + count;
+  }
+}
+
+/** Reached so seldom that a death there has to be more likely, or the place would hardly be tried. */
+export const seldomReached: ReadonlySet<CrashPoint> = new Set(
+  crashPointNames.filter((point) => /^(recover|cancel|redeliver|reload|beat|while)/.test(point)),
+);

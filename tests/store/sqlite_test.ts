@@ -1,0 +1,376 @@
+/**
+ * The file under the log: its pragmas and its mode, what the schema refuses, a second engine, somebody else's lock, a
+ * full disk, and kill -9 in the middle of a commit.
+ */
+
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { createKysely, type Database, type Statement } from "../../core/store/database.ts";
+import { ConstraintBroken } from "../../core/store/database.ts";
+import { planAppend } from "../../core/store/append.ts";
+import { migrate, schemaVersion } from "../../core/store/migrations.ts";
+import { openStore } from "../../core/store/open.ts";
+import { openSqlite } from "../../core/store/sqlite.ts";
+import { type Store, StoreUnavailable } from "../../core/store/store.ts";
+import { until } from "../support/until.ts";
+import { claimOne, newRequest, openWithQueue, settlement, states } from "./fixture.ts";
+
+/** Runs a test in a folder of its own. */
+function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "weir-sqlite-" });
+    try {
+      await test(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+function open(folder: string, file = "weir.db"): Promise<Store> {
+  return openStore({
+    url: `file:${folder}/${file}`,
+    boot: crypto.randomUUID(),
+    now: 1_000,
+    idempotencyMs: () => 60_000,
+  });
+}
+
+function statement(sql: string, ...parameters: Statement["parameters"]): Statement {
+  return { sql, parameters };
+}
+
+async function readOne(database: Database, sql: string): Promise<unknown> {
+  return Object.values((await database.read(statement(sql))).rows[0]!)[0];
+}
+
+/** Starts a program beside this one that prints lines. */
+function startScript(script: string, args: readonly string[]) {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL(script, import.meta.url).pathname, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines: string[] = [];
+  const reading = (async () => {
+    let rest = "";
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop()!;
+      lines.push(...parts);
+    }
+  })();
+  return {
+    lines,
+    async end(signal?: Deno.Signal): Promise<void> {
+      if (signal !== undefined) process.kill(signal);
+      await process.stdin.close().catch(() => {});
+      await process.status;
+      await reading;
+    },
+  };
+}
+
+testInFolder("openSqlite: the pragmas that the promises rest on hold", async (folder) => {
+  const database = openSqlite(`${folder}/weir.db`);
+  await migrate(database);
+  const expected = {
+    journal_mode: "wal",
+    synchronous: 2,
+    foreign_keys: 1,
+    busy_timeout: 2_000,
+    mmap_size: 0,
+    trusted_schema: 0,
+    cell_size_check: 1,
+    temp_store: 2,
+    auto_vacuum: 2,
+    wal_autocheckpoint: 1_000,
+    journal_size_limit: 67_108_864,
+    integrity_check: "ok",
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    assertEquals(await readOne(database, `PRAGMA ${name}`), value, name);
+  }
+  await database.close();
+});
+
+testInFolder("openSqlite: nobody else may read the file", async (folder) => {
+  const store = await open(folder);
+  for (const name of ["weir.db", "weir.db-wal", "weir.db-shm", "weir.db.lock"]) {
+    assertEquals(((await Deno.stat(`${folder}/${name}`)).mode! & 0o777).toString(8), "600", name);
+  }
+  await store.close();
+});
+
+testInFolder("openSqlite: closing leaves one file and nothing in the WAL", async (folder) => {
+  const store = await open(folder);
+  await store.append(newRequest({ key: "k" }));
+  await store.close();
+  const left = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => !name.endsWith(".lock")).sort();
+  assertEquals(left, ["weir.db"]);
+});
+
+testInFolder("openSqlite: a file that is no database is refused, and not touched", async (folder) => {
+  await Deno.writeTextFile(`${folder}/weir.db`, "these are my notes, ".repeat(100));
+  const error = await assertRejects(() => open(folder), StoreUnavailable);
+  assertStringIncludes(error.message, "file is not a database");
+  assertStringIncludes(await Deno.readTextFile(`${folder}/weir.db`), "these are my notes");
+});
+
+testInFolder("openStore: a folder that is not there is named", async (folder) => {
+  const error = await assertRejects(() => open(folder, "none/weir.db"), StoreUnavailable);
+  assertStringIncludes(error.message, `${folder}/none/weir.db`);
+});
+
+testInFolder("openStore: a second engine on one log is refused, under another name too", async (folder) => {
+  const store = await open(folder);
+  await Deno.symlink(`${folder}/weir.db`, `${folder}/alias.db`);
+  for (const file of ["weir.db", "alias.db"]) {
+    const error = await assertRejects(() => open(folder, file), StoreUnavailable);
+    assertStringIncludes(error.message, "is in use by another engine; stop it, or give this one its own storage.url");
+  }
+  await store.append(newRequest({})); // the first one has not noticed
+  await store.close();
+  await (await open(folder, "alias.db")).close();
+});
+
+testInFolder("openStore: a log of a newer program is refused and let go", async (folder) => {
+  await (await open(folder)).close();
+  const database = openSqlite(`${folder}/weir.db`);
+  await database.write([statement("UPDATE meta SET value = ? WHERE key = 'schema'", String(schemaVersion + 1))]);
+  await database.close();
+  for (let i = 0; i < 2; i++) { // the second time shows that the lock was released
+    await assertRejects(() => open(folder), RangeError, `schema is version ${schemaVersion + 1}`);
+  }
+});
+
+testInFolder(
+  "openStore: what the last engine left running is ready at once, and the attempt says so",
+  async (folder) => {
+    const opened = await openWithQueue({ open: () => open(folder), [Symbol.asyncDispose]: () => Promise.resolve() });
+    await opened.store.append(
+      newRequest([{ queues: [opened.queue], lane: "a" }, { queues: [opened.queue], lane: "a" }]),
+    );
+    const left = await claimOne(opened.store, opened.queue);
+    await opened.store.close();
+
+    const store = await openStore({
+      url: `file:${folder}/weir.db`,
+      boot: "next",
+      now: 50_000,
+      idempotencyMs: () => 60_000,
+    });
+    assertEquals(store.recovered, 1);
+    assertEquals(await states(store), ["ready", "blocked"]);
+    assertEquals(await store.settle(settlement(left, "succeeded")), false);
+    const detail = await store.delivery(left.id);
+    assertEquals([detail?.dueAt, detail?.failures, detail?.executions], [50_000, 0, 1]);
+    assertEquals(detail?.attempts, [{
+      n: 1,
+      startedAt: 10_000,
+      finishedAt: 50_000,
+      outcome: "interrupted",
+      reason: "the engine that ran it is gone",
+      output: undefined,
+      codeHash: undefined,
+    }]);
+    const again = await claimOne(store, opened.queue, 50_000);
+    assertEquals([again.id, again.executions], [left.id, 2]);
+    assertEquals(await store.beat({ now: 50_000, monotonic: 0 }), 0);
+    await store.close();
+    const third = await open(folder);
+    assertEquals(third.recovered, 1);
+    await third.close();
+  },
+);
+
+/** Half-made states, and the rule of the schema that each of them breaks. */
+const refused: Record<string, string> = {
+  "running without a token": "SET state = 'running' WHERE seq = 3",
+  "a token without running": "SET token = 't', boot = 'b', claimed_at = 1 WHERE seq = 3",
+  "a claim of nobody's": "SET state = 'running', token = 't', claimed_at = 1 WHERE seq = 3",
+  "a claim of no time": "SET state = 'running', token = 't', boot = 'b' WHERE seq = 3",
+  "finished without a time": "SET state = 'succeeded' WHERE seq = 3",
+  "a time without being finished": "SET finished_at = 5 WHERE seq = 3",
+  "blocked outside of a lane": "SET state = 'blocked' WHERE seq = 3",
+  "two heads of one lane": "SET state = 'ready' WHERE seq = 2",
+  "a second head that is parked": "SET state = 'parked', reason = 'r' WHERE seq = 2",
+  "parked without a reason": "SET state = 'parked' WHERE seq = 3",
+  "a state that is none": "SET state = 'lost' WHERE seq = 3",
+  "more failures than executions": "SET failures = 1 WHERE seq = 3",
+  "a lane without a name": "SET lane = '' WHERE seq = 3",
+  "a delivery of no event": "SET event_seq = 99 WHERE seq = 3",
+  "a delivery in no queue": "SET queue = 99 WHERE seq = 3",
+  "a time that is text": "SET due_at = 'soon' WHERE seq = 3",
+};
+
+testInFolder("schema: a half-made state cannot be written", async (folder) => {
+  const { store, queue } = await openWithQueue({
+    open: () => open(folder),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+  await store.append(newRequest([{ queues: [queue], lane: "a" }, { queues: [queue], lane: "a" }, { queues: [queue] }]));
+  await store.close();
+  const database = openSqlite(`${folder}/weir.db`);
+  const before = await database.read(statement("SELECT * FROM deliveries"));
+  for (const [name, change] of Object.entries(refused)) {
+    await assertRejects(() => database.write([statement(`UPDATE deliveries ${change}`)]), ConstraintBroken, "", name);
+  }
+  assertEquals(await database.read(statement("SELECT * FROM deliveries")), before);
+  await database.close();
+});
+
+testInFolder("planAppend: a batch whose reply was lost can be run again", async (folder) => {
+  const database = openSqlite(`${folder}/weir.db`);
+  await migrate(database);
+  await database.write([statement("INSERT INTO queues (route, target) VALUES ('r', '')")]);
+  const requests = [
+    newRequest([{ key: "a", queues: [1], lane: "l" }, { key: "b", queues: [1], lane: "l" }]),
+    newRequest([{ queues: [1] }]),
+  ];
+  const plan = planAppend(requests, { idempotencyMs: 60_000 });
+  const tables = ["requests", "events", "deliveries", "idempotency"];
+  const dump = (): Promise<unknown[]> =>
+    Promise.all(tables.map(async (table) => (await database.read(statement(`SELECT * FROM ${table}`))).rows));
+  const first = plan.read(await database.write(plan.statements));
+  const rows = await dump();
+  const second = plan.read(await database.write(plan.statements));
+  assertEquals(second, first);
+  assertEquals(await dump(), rows);
+  await database.close();
+});
+
+testInFolder("planAppend: a batch run again resurrects nothing that has happened since", async (folder) => {
+  const database = openSqlite(`${folder}/weir.db`);
+  await migrate(database);
+  await database.write([statement("INSERT INTO queues (route, target) VALUES ('r', '')")]);
+  const plan = planAppend([newRequest([{ key: "a", queues: [1], lane: "l" }, { key: "b", queues: [1], lane: "l" }])], {
+    idempotencyMs: 60_000,
+  });
+  await database.write(plan.statements);
+  await database.write([statement("UPDATE deliveries SET state = 'cancelled', finished_at = 5 WHERE seq = 1")]);
+  await database.write(plan.statements);
+  const { rows } = await database.read(statement("SELECT state FROM deliveries ORDER BY seq"));
+  assertEquals(rows.map(({ state }) => state), ["cancelled", "ready"]);
+  await database.close();
+});
+
+testInFolder("planAppend: a request of which every event is a duplicate is not kept", async (folder) => {
+  const store = await open(folder);
+  const [first, mixed] = [newRequest({ key: "a" }), newRequest([{ key: "a" }, { key: "b" }])];
+  for (const request of [first, newRequest({ key: "a" }), mixed, newRequest([{ key: "a" }, { key: "b" }])]) {
+    await store.append(request);
+  }
+  await store.close();
+  const database = openSqlite(`${folder}/weir.db`);
+  const { rows } = await database.read(statement("SELECT id FROM requests ORDER BY id"));
+  assertEquals(rows.map(({ id }) => id), [first.id, mixed.id]);
+  await database.close();
+});
+
+testInFolder("createKysely: an interactive transaction is refused", async (folder) => {
+  const database = openSqlite(`${folder}/weir.db`);
+  const db = createKysely(database);
+  await assertRejects(() => db.transaction().execute(() => Promise.resolve()), TypeError, "written in batches");
+  await database.close();
+});
+
+testInFolder(
+  "append: while somebody else holds the write lock the log is unavailable, and afterwards it is as before",
+  async (folder) => {
+    const store = await open(folder);
+    await store.append(newRequest({ key: "before" }));
+    const holder = startScript("hold_lock_process.ts", [`${folder}/weir.db`]);
+    await until("the other process holds the lock", () => holder.lines.includes("held"));
+    const during = [1, 2].map(() => newRequest({ key: crypto.randomUUID() }));
+    for (const result of await Promise.allSettled(during.map((request) => store.append(request)))) {
+      assertEquals(result.status === "rejected" && result.reason.name, "StoreUnavailable");
+    }
+    assertEquals((await store.events({ limit: 10 })).rows.length, 1); // reading goes on
+    await holder.end();
+    const after = Array.from({ length: 20 }, () => newRequest({ key: crypto.randomUUID() }));
+    for (const request of after) await store.append(request);
+    await store.close();
+    const again = await open(folder);
+    const ids = new Set((await again.events({ limit: 100 })).rows.map(({ id }) => id));
+    assertEquals([ids.size, after.every((request) => ids.has(request.events[0]!.id))], [21, true]);
+    await again.close();
+  },
+);
+
+testInFolder("append: kill -9 loses nothing that was acknowledged", async (folder) => {
+  for (let round = 1; round <= 20; round++) {
+    const writer = startScript("append_process.ts", [`file:${folder}/weir.db`, `${round}`]);
+    await until("the writer has acknowledged some", () => writer.lines.length >= 20 + round * 7);
+    await writer.end("SIGKILL");
+    const store = await open(folder);
+    const kept = new Set<string>();
+    for (let before: number | undefined, more = true; more;) {
+      const page = await store.events({ limit: 500, before });
+      for (const { id } of page.rows) kept.add(id);
+      before = page.nextBefore;
+      more = before !== undefined;
+    }
+    const lost = writer.lines.filter((id) => !kept.has(id));
+    assertEquals(lost, [], `round ${round}`);
+    await store.close();
+  }
+  const database = openSqlite(`${folder}/weir.db`);
+  assertEquals(await readOne(database, "PRAGMA integrity_check"), "ok");
+  await database.close();
+});
+
+const noSmallDisk = await whyNoSmallDisk();
+if (noSmallDisk !== undefined) console.warn(`skipped, full disk: ${noSmallDisk}`);
+
+Deno.test({
+  name: "append: on a full disk the log is unavailable, loses nothing, and works again when there is space",
+  ignore: noSmallDisk !== undefined,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "weir-full-" });
+    try {
+      await run("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder);
+      await Deno.writeFile(`${folder}/ballast`, new Uint8Array(4_000_000));
+      const store = await open(folder);
+      const acked: string[] = [];
+      const big = (): ReturnType<typeof newRequest> => newRequest({}, { raw: new Uint8Array(65_536).fill(7) });
+      let refusal: unknown;
+      while (refusal === undefined) {
+        await store.append(big()).then(([answer]) => acked.push(answer!.eventId), (error) => refusal = error);
+      }
+      assertEquals((refusal as Error).name, "StoreUnavailable");
+      await assertRejects(() => store.append(big()), StoreUnavailable, "full");
+      assertEquals((await store.events({ limit: 500 })).rows.length, acked.length);
+      await Deno.remove(`${folder}/ballast`);
+      acked.push((await store.append(big()))[0]!.eventId);
+      await store.close();
+      const again = await open(folder);
+      const kept = (await again.events({ limit: 500 })).rows.map(({ id }) => id);
+      assertEquals(kept, acked.toReversed());
+      assertEquals((await again.event(acked[0]!))?.raw, big().raw);
+      await again.close();
+    } finally {
+      await run("umount", folder);
+      await Deno.remove(folder);
+    }
+  },
+});
+
+/** A full disk is played on a file system of a few megabytes, and mounting one needs root. */
+async function whyNoSmallDisk(): Promise<string | undefined> {
+  if (Deno.build.os !== "linux") return "mounting a small file system is only tried on Linux";
+  const folder = await Deno.makeTempDir();
+  try {
+    await run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder);
+    await run("umount", folder);
+  } catch (error) {
+    return `a small file system cannot be mounted: ${(error as Error).message}`;
+  } finally {
+    await Deno.remove(folder);
+  }
+}
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
+}
