@@ -9,6 +9,9 @@ import type { Statement, Value } from "./database.ts";
 import { createRowStatement } from "./rows.ts";
 import type { ClaimedDelivery, Credit } from "./store.ts";
 
+/** Stands for no limit where SQL wants a number. */
+const anyNumber = 2_147_483_647;
+
 /** Doublings after which a breaker stays open no longer. */
 const doublingsMax = 20;
 
@@ -42,26 +45,29 @@ export function claimFrom(credit: Credit, claim: { token: string; boot: string; 
   const [spacing, period] = rateOf(credit);
   const claiming: Statement = {
     sql: claimDue,
-    parameters: [token, boot, now, queue, limit, concurrency, breaker?.failures ?? null, spacing, period],
+    parameters: [token, boot, now, queue, limit, concurrency ?? anyNumber, breaker?.failures ?? null, spacing, period],
   };
   if (rateLimit === undefined) return [claiming];
   return [claiming, { sql: spendRate, parameters: [queue, now, spacing, period, token] }];
 }
 
 /**
- * When the next delivery may be claimed, of those that cannot be now: its own time, the end of the breaker's, or the next
- * token of the rate limit, whichever is last. What only waits for others to end is woken by their end.
+ * When the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
+ * the end of that, or the first delivery's own time if it is later. Else the next delivery's own time; what is due
+ * already only waits for others to end, and is woken by their end.
  */
 const readNext = createRowStatement(
   5,
   (values) =>
-    `SELECT min(next) AS next FROM (
-    SELECT v.column2 AS now, CASE WHEN q.paused_at IS NOT NULL THEN NULL ELSE max(
-      (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = q.id AND d.state = 'ready'),
-      iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
-      iif(v.column4 IS NULL OR v.column2 - max(q.rate_at, v.column2 - v.column5) >= v.column4, 0,
-        q.rate_at + v.column4)) END AS next
-    FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1) WHERE next > now`,
+    `SELECT min(CASE WHEN gate > now
+      THEN max(gate, (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready'))
+      ELSE (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at > now)
+    END) AS next
+    FROM (SELECT q.id, v.column2 AS now, max(
+        iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
+        iif(v.column4 IS NULL OR v.column2 - max(q.rate_at, v.column2 - v.column5) >= v.column4, 0,
+          q.rate_at + v.column4)) AS gate
+      FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
 );
 
 /** The statements that answer, each in a row `next`, when it is worth claiming again. */

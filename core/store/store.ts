@@ -70,8 +70,8 @@ export interface Credit {
   readonly queue: QueueId;
   /** Most that this engine can start now. */
   readonly limit: number;
-  /** Most that may run at once, over all engines. */
-  readonly concurrency: number;
+  /** Most that may run at once, over all engines; absent means any number. */
+  readonly concurrency?: number;
   readonly rateLimit?: Rate;
   readonly breaker?: BreakerPolicy;
 }
