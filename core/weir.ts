@@ -149,7 +149,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     ...first.storage,
     boot: crypto.randomUUID(),
     now: clock.now(),
-    idempotencyMs: () => generation.config.idempotencyMs,
+    idempotencyMs: () => generation.config.retention.idempotencyMs,
     onFailure: (error) => {
       closed = "the log has failed";
       observe({ kind: "engine", at: clock.now(), level: "error", message: `the log has failed: ${error.message}` });

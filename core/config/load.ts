@@ -6,7 +6,7 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeHex } from "@std/encoding/hex";
-import type { Config, Route, ServerConfig, StorageConfig } from "../domain/config.ts";
+import { type Config, defaultRetention, type Route, type ServerConfig, type StorageConfig } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import type { Provider } from "../domain/provider.ts";
 import { absolutePath, type Build } from "./build.ts";
@@ -77,7 +77,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const config: Config = {
     server,
     storage,
-    idempotencyMs: parsed.retention.idempotency,
+    retention: { ...defaultRetention, idempotencyMs: parsed.retention.idempotency },
     sources,
     routes,
     environment: grantedVariables(routes, lookup),

@@ -3,6 +3,7 @@
  * compiled. `core/config` makes it; everything else only reads it, and a reload replaces it whole.
  */
 
+import type { BreakerPolicy } from "./breaker.ts";
 import type { Rate } from "./duration.ts";
 import type { Expression } from "./expression.ts";
 import type { Permissions } from "./handler.ts";
@@ -51,6 +52,8 @@ export interface HttpSource {
   readonly rateLimit?: Rate;
   /** Checks an event's body; returns the paths that do not fit. */
   readonly schema?: (body: unknown) => readonly string[];
+  /** `body`: the same signed content under another id is a duplicate too. */
+  readonly replayGuard?: "body";
 }
 
 /** A source that only the program itself publishes under. */
@@ -59,10 +62,25 @@ export interface PublishSource {
   readonly name: string;
 }
 
-export type Source = HttpSource | PublishSource;
+/** A source that is a clock. */
+export interface CronSource {
+  readonly kind: "cron";
+  readonly name: string;
+  /** Five or six fields, or a nickname such as `@daily`. */
+  readonly schedule: string;
+  /** IANA name. */
+  readonly timezone: string;
+  /** The body of every event; JSON. */
+  readonly body: unknown;
+}
 
-/** What happens to a delivery whose attempts are used up. */
-export type OnExhausted = "dead";
+export type Source = HttpSource | PublishSource | CronSource;
+
+/**
+ * What happens to a delivery whose attempts are used up: it is dead and its lane goes on; it is parked at the head of its
+ * lane until a person decides; or it is parked and its whole queue pauses.
+ */
+export type OnExhausted = "dead" | "park" | "halt";
 
 /** One rule: which events, in which order, to where. */
 export interface Route {
@@ -72,6 +90,14 @@ export interface Route {
   readonly on: readonly string[];
   readonly when?: Expression;
   readonly orderBy?: Expression;
+  /** A key of which only so many may run at once; makes that many sub-lanes of it, and excludes `orderBy`. */
+  readonly concurrencyKey?: { readonly key: Expression; readonly limit: number };
+  /** A version of the entity; an event older than the last one that finished in its lane is skipped. */
+  readonly skipOlder?: Expression;
+  /** How long after its event a delivery may first run. */
+  readonly delayMs?: number;
+  /** Whose deliveries go first when not all can run; higher goes first. Default 0. */
+  readonly priority?: number;
   readonly onExhausted: OnExhausted;
   readonly retry: RetryPolicy;
   /** One handler, or one or more targets: each becomes a queue. */
@@ -83,8 +109,12 @@ export type Destination = ScriptDestination | InlineDestination | TargetDestinat
 
 interface DestinationBase {
   readonly timeoutMs: number;
-  /** Most attempts at once. */
+  /** Most attempts at once, over all engines of the log. */
   readonly concurrency: number;
+  /** Most attempts in a time, over all engines of the log. */
+  readonly rateLimit?: Rate;
+  /** When to leave it alone for a while; a handler has none. */
+  readonly breaker?: BreakerPolicy;
 }
 
 /** A TypeScript file, run in a sandboxed child process. */
@@ -109,12 +139,27 @@ export interface TargetDestination extends DestinationBase {
   readonly headers: HeaderMap;
 }
 
+/** How long finished things are kept. An event lives as long as any of its deliveries does. */
+export interface Retention {
+  readonly eventsMs: number;
+  readonly attemptsMs: number;
+  readonly deadMs: number;
+  readonly idempotencyMs: number;
+}
+
+/** What is kept how long unless routes.yaml says otherwise. */
+export const defaultRetention: Retention = {
+  eventsMs: 30 * 86_400_000,
+  attemptsMs: 14 * 86_400_000,
+  deadMs: 90 * 86_400_000,
+  idempotencyMs: 7 * 86_400_000,
+};
+
 /** Everything that routes.yaml says. */
 export interface Config {
   readonly server: ServerConfig;
   readonly storage: StorageConfig;
-  /** How long an idempotency key is remembered. */
-  readonly idempotencyMs: number;
+  readonly retention: Retention;
   readonly sources: ReadonlyMap<string, Source>;
   readonly routes: readonly Route[];
   /** Variables of the environment, as far as some route grants them. */

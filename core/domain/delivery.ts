@@ -11,14 +11,17 @@
  * | ready           | due and claimed                      | running   | store.claim                |
  * | running         | succeeded                            | succeeded | settle                     |
  * | running         | failed, attempts left                | ready     | settle, due later          |
- * | running         | failed, no attempts left             | dead      | settle                     |
- * | running         | rejected                             | dead      | settle                     |
- * | running         | died for the third time (poison)     | dead      | settle                     |
+ * | running         | failed, no attempts left             | dead, or parked by `on_exhausted` | settle     |
+ * | running         | rejected                             | dead, or parked by `on_exhausted` | settle     |
+ * | running         | died for the third time (poison)     | dead, or parked by `on_exhausted` | settle     |
  * | running         | interrupted                          | ready     | settle, due now            |
- * | running         | its engine is gone                   | ready     | store.recover              |
+ * | running         | its engine is gone                   | ready     | store.open, store.beat     |
+ * | ready           | older than the last that finished in its lane (`skip_older`) | skipped | store.claim |
+ * | parked          | resumed by a person                  | ready     | store.resume, fresh attempts |
+ * | ready, blocked, parked | skipped by a person           | skipped   | store.skip                 |
  * | ready, blocked, parked | cancelled by a person         | cancelled | store.cancel               |
  *
- * succeeded, dead and cancelled are final: redelivering makes a new delivery.
+ * succeeded, dead, cancelled and skipped are final: redelivering makes a new delivery.
  */
 
 import type { OnExhausted } from "./config.ts";
@@ -26,12 +29,21 @@ import type { Outcome } from "./outcome.ts";
 import { retryDelay, type RetryPolicy } from "./retry.ts";
 
 /** Every state, in the order of a delivery's life. */
-export const deliveryStates = ["blocked", "ready", "running", "parked", "succeeded", "dead", "cancelled"] as const;
+export const deliveryStates = [
+  "blocked",
+  "ready",
+  "running",
+  "parked",
+  "succeeded",
+  "dead",
+  "cancelled",
+  "skipped",
+] as const;
 
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /** The states that nothing leaves. */
-export const finishedStates: readonly DeliveryState[] = ["succeeded", "dead", "cancelled"];
+export const finishedStates: readonly DeliveryState[] = ["succeeded", "dead", "cancelled", "skipped"];
 
 /** How many times a delivery may take its process down before it is poison. */
 export const deathsMax = 3;
@@ -60,7 +72,15 @@ export type Transition =
     readonly dueAt: number;
     readonly reason: string;
   }
-  | { readonly state: "dead"; readonly failures: number; readonly deaths: number; readonly reason: string };
+  | { readonly state: "dead"; readonly failures: number; readonly deaths: number; readonly reason: string }
+  | {
+    readonly state: "parked";
+    readonly failures: number;
+    readonly deaths: number;
+    readonly reason: string;
+    /** Its whole queue pauses with it. */
+    readonly halt: boolean;
+  };
 
 /**
  * Decides what follows from an outcome.
@@ -83,7 +103,7 @@ export function settle(
     case "interrupted":
       return { state: "ready", failures, deaths, dueAt: at.now, reason: outcome.reason };
     case "rejected":
-      return { state: "dead", failures: failures + 1, deaths, reason: `rejected: ${outcome.reason}` };
+      return exhaust({ failures: failures + 1, deaths }, `rejected: ${outcome.reason}`, policy);
     case "failed":
       return settleFailure({ failures: failures + 1, deaths: deaths + (outcome.died ? 1 : 0) }, outcome, policy, at);
   }
@@ -97,17 +117,19 @@ function settleFailure(
 ): Transition {
   const { reason, retryAfterMs } = outcome;
   if (counted.deaths >= deathsMax) {
-    return { state: "dead", ...counted, reason: `poison: took its process down ${counted.deaths} times; ${reason}` };
+    return exhaust(counted, `poison: took its process down ${counted.deaths} times; ${reason}`, policy);
   }
   if (counted.failures >= policy.retry.attempts) {
-    return {
-      state: "dead",
-      ...counted,
-      reason: `failed ${counted.failures} of ${policy.retry.attempts} attempts; ${reason}`,
-    };
+    return exhaust(counted, `failed ${counted.failures} of ${policy.retry.attempts} attempts; ${reason}`, policy);
   }
   const delay = retryDelay(policy.retry, { failures: counted.failures, random: at.random, retryAfterMs });
   return { state: "ready", ...counted, dueAt: at.now + delay, reason };
+}
+
+/** No attempt will follow: the route says whether that ends the delivery or waits for a person. */
+function exhaust(counted: RunningDelivery, reason: string, { onExhausted }: DeliveryPolicy): Transition {
+  if (onExhausted === "dead") return { state: "dead", ...counted, reason };
+  return { state: "parked", ...counted, reason, halt: onExhausted === "halt" };
 }
 
 /** Whether an earlier attempt took its process down, so that the next one must not share a process. */

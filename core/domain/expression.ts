@@ -69,3 +69,26 @@ export function keyOf(evaluation: Evaluation): { ok: true; key?: string } | { ok
   }
   return { ok: true, key };
 }
+
+/**
+ * Turns an evaluated version into a number that can be compared: a number as it is, a date in ISO 8601 as its time.
+ *
+ * @returns the version, undefined for "no version", or an error with the reason
+ */
+export function versionOf(evaluation: Evaluation): { ok: true; version?: number } | { ok: false; reason: string } {
+  if (evaluation.kind === "error") return { ok: false, reason: evaluation.reason };
+  if (evaluation.kind === "missing" || evaluation.value === null || evaluation.value === undefined) return { ok: true };
+  const { value } = evaluation;
+  const version = typeof value === "number"
+    ? value
+    : typeof value === "bigint"
+    ? Number(value)
+    : typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)
+    ? Date.parse(value)
+    : NaN;
+  if (Number.isFinite(version)) return { ok: true, version };
+  return {
+    ok: false,
+    reason: `a version must be a number or a date such as 2025-01-31T12:00:00Z, got ${kindOf(value)}`,
+  };
+}

@@ -3,11 +3,11 @@
  */
 
 import type { Route } from "./config.ts";
-import { keyOf, kindOf, type Scope } from "./expression.ts";
+import { keyOf, kindOf, type Scope, versionOf } from "./expression.ts";
 
 /** What one route makes of one event. */
 export type RouteDecision =
-  | { readonly kind: "matched"; readonly route: Route; readonly lane?: string }
+  | { readonly kind: "matched"; readonly route: Route; readonly lane?: string; readonly version?: number }
   /** An expression failed for a reason other than a missing field: a person has to look. */
   | { readonly kind: "parked"; readonly route: Route; readonly reason: string }
   | { readonly kind: "unmatched"; readonly route: Route; readonly reason: string };
@@ -40,10 +40,32 @@ function decide(route: Route, scope: Scope): RouteDecision {
     }
     if (!held.value) return { kind: "unmatched", route, reason: `when: ${route.when.text} is false` };
   }
-  if (route.orderBy === undefined) return { kind: "matched", route };
+  const lane = laneOf(route, scope);
+  if (!lane.ok) return { kind: "parked", route, reason: lane.reason };
+  const version = route.skipOlder === undefined ? { ok: true as const } : versionOf(route.skipOlder.evaluate(scope));
+  if (!version.ok) return { kind: "parked", route, reason: `skip_older: ${version.reason}` };
+  return { kind: "matched", route, lane: lane.key, version: version.version };
+}
+
+function laneOf(route: Route, scope: Scope): { ok: true; key?: string } | { ok: false; reason: string } {
+  if (route.concurrencyKey !== undefined) {
+    const { key: expression, limit } = route.concurrencyKey;
+    const key = keyOf(expression.evaluate(scope));
+    if (!key.ok) return { ok: false, reason: `concurrency.key: ${key.reason}` };
+    if (key.key === undefined) return key;
+    // A key of n is n lanes side by side; the event's id deals them out evenly.
+    return { ok: true, key: `${key.key}#${spread(scope.event.id, limit)}` };
+  }
+  if (route.orderBy === undefined) return { ok: true };
   const key = keyOf(route.orderBy.evaluate(scope));
-  if (!key.ok) return { kind: "parked", route, reason: `order_by: ${key.reason}` };
-  return { kind: "matched", route, lane: key.key };
+  return key.ok ? key : { ok: false, reason: `order_by: ${key.reason}` };
+}
+
+/** A number below `buckets` that depends on every character of `text` (FNV-1a). */
+function spread(text: string, buckets: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % buckets;
 }
 
 /**

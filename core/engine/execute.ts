@@ -38,7 +38,8 @@ export async function execute(
   const started = clock.monotonic();
   const { outcome, output, codeHash } = await run(delivery, queue, executor.stop);
   const finishedAt = clock.now();
-  const transition = settle(delivery, outcome, policyOf(executor.queueNow(queue)), {
+  const { route, destination } = executor.queueNow(queue);
+  const transition = settle(delivery, outcome, route, {
     now: finishedAt,
     random: executor.random(),
   });
@@ -46,6 +47,7 @@ export async function execute(
   // If the process dies before this line is durable, the attempt happened and is repeated: at least once.
   const held = await settleDurably({
     delivery,
+    breaker: destination.breaker,
     transition,
     attempt: { n: delivery.executions, startedAt, finishedAt, outcome: outcome.kind, reason, output, codeHash },
   }, executor);
@@ -83,10 +85,6 @@ async function run(delivery: ClaimedDelivery, queue: Queue, stop: AbortSignal): 
   } catch (thrown) {
     return { outcome: { kind: "failed", reason: describeError(thrown) } };
   }
-}
-
-function policyOf(queue: Queue): { retry: Queue["route"]["retry"]; onExhausted: Queue["route"]["onExhausted"] } {
-  return { retry: queue.route.retry, onExhausted: queue.route.onExhausted };
 }
 
 /**

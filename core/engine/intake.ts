@@ -114,6 +114,8 @@ export function createIntake(options: IntakeOptions): Intake {
           id: makeId("dlv"),
           queue: routed.queue.id,
           lane: routed.lane,
+          version: routed.version,
+          dueAt: routed.queue.route.delayMs === undefined ? undefined : batch.receivedAt + routed.queue.route.delayMs,
           parkedReason: routed.parkedReason,
         })),
       };
@@ -285,6 +287,7 @@ function evaluateText(
 interface Routed {
   readonly queue: Queue;
   readonly lane?: string;
+  readonly version?: number;
   readonly parkedReason?: string;
 }
 
@@ -295,7 +298,8 @@ function route(arrival: Arrival, at: { id: string; batch: Batch; current: Genera
     if (decision.kind === "unmatched") return [];
     const parkedReason = arrival.parkedReason ?? (decision.kind === "parked" ? decision.reason : undefined);
     const lane = parkedReason === undefined && decision.kind === "matched" ? decision.lane : undefined;
-    return current.queuesOf(decision.route).map((queue) => ({ queue, lane, parkedReason }));
+    const version = lane !== undefined && decision.kind === "matched" ? decision.version : undefined;
+    return current.queuesOf(decision.route).map((queue) => ({ queue, lane, version, parkedReason }));
   });
 }
 

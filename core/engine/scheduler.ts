@@ -6,7 +6,8 @@
 import type { Clock, Random } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import type { Runner } from "../domain/handler.ts";
-import type { ClaimedDelivery, QueueId, Store } from "../store/store.ts";
+import { shareOut } from "../domain/throttle.ts";
+import type { ClaimedDelivery, Credit, QueueId, Store } from "../store/store.ts";
 import { execute } from "./execute.ts";
 import type { Generation, Queue } from "./generation.ts";
 import type { Observer } from "./observer.ts";
@@ -61,12 +62,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let lookAgain = false;
   let cancelTimer = (): void => {};
 
-  function credits(): { queue: QueueId; limit: number }[] {
-    const free = runningMax - inFlight.size;
-    if (free <= 0) return [];
-    return [...options.generation().queues.values()].flatMap(({ id, destination }) => {
-      const limit = Math.min(free, destination.concurrency - (runningOf.get(id) ?? 0));
-      return limit > 0 ? [{ queue: id, limit }] : [];
+  /** What each queue may start: its own limits first, then its share of what the engine can still run. */
+  function credits(): Credit[] {
+    const queues = [...options.generation().queues.values()];
+    const wants = queues.map((queue) => ({
+      key: queue,
+      limit: queue.destination.concurrency - (runningOf.get(queue.id) ?? 0),
+      priority: queue.route.priority ?? 0,
+    }));
+    return [...shareOut(wants, runningMax - inFlight.size)].map(([{ id, destination }, limit]) => {
+      const { concurrency, rateLimit, breaker } = destination;
+      return { queue: id, limit, concurrency, rateLimit, breaker };
     });
   }
 

@@ -74,7 +74,7 @@ export interface DestinationView {
 /** One entry of GET /api/v1/sources. */
 export interface SourceView {
   readonly name: string;
-  readonly kind: "http" | "publish";
+  readonly kind: "http" | "publish" | "cron";
   readonly path?: string;
   readonly provider?: string;
   readonly id?: string;
@@ -85,6 +85,9 @@ export interface SourceView {
   readonly contentTypes?: readonly string[];
   readonly rateLimit?: Rate;
   readonly hasSchema?: boolean;
+  /** Of a cron source. */
+  readonly schedule?: string;
+  readonly timezone?: string;
 }
 
 /** One mistake in the configuration. */
@@ -126,6 +129,8 @@ export const issuesProblemSchema: z.ZodType<IssuesProblem> = z.looseObject({
   issues: z.array(issue),
 }).openapi("IssuesProblem");
 
+const paused = z.strictObject({ at, reason: z.string() });
+
 const queueRow: z.ZodType<QueueRow> = z.strictObject({
   route: z.string(),
   target: z.string(),
@@ -135,6 +140,8 @@ const queueRow: z.ZodType<QueueRow> = z.strictObject({
   parked: count,
   dead: count,
   oldestAt: at.optional(),
+  paused: paused.optional(),
+  breaker: z.strictObject({ failures: count, openUntil: at.optional() }),
 }).openapi("Queue");
 
 /** {@link StatusView} */
@@ -160,6 +167,9 @@ const eventMembers = {
   time: at.optional(),
   receivedAt: at,
   duplicates: count,
+  mismatches: count,
+  lastDuplicateAt: at.optional(),
+  replayOf: z.string().optional(),
   deliveries: z.partialRecord(z.enum(deliveryStates), count),
 };
 
@@ -181,6 +191,8 @@ const deliveryMembers = {
   finishedAt: at.optional(),
   lineage: z.string(),
   redeliveryOf: z.string().optional(),
+  origin: z.enum(["event", "redelivery", "replay"]),
+  outOfOrder: z.boolean(),
 };
 
 const deliveryRow: z.ZodType<DeliveryRow> = z.strictObject(deliveryMembers).openapi("DeliveryRow");
@@ -256,7 +268,7 @@ export const routeListSchema: z.ZodType<readonly RouteView[]> = z.array(
 export const sourceListSchema: z.ZodType<readonly SourceView[]> = z.array(
   z.strictObject({
     name: z.string(),
-    kind: z.enum(["http", "publish"]),
+    kind: z.enum(["http", "publish", "cron"]),
     path: z.string().optional(),
     provider: z.string().optional(),
     id: z.string().optional(),
@@ -267,6 +279,8 @@ export const sourceListSchema: z.ZodType<readonly SourceView[]> = z.array(
     contentTypes: texts.optional(),
     rateLimit: z.object({ count, perMs: count }).optional(),
     hasSchema: z.boolean().optional(),
+    schedule: z.string().optional(),
+    timezone: z.string().optional(),
   }).openapi("Source"),
 );
 

@@ -51,6 +51,10 @@ function viewDestination(destination: Destination): DestinationView {
 /** A source as it is configured now. */
 export function viewSource(source: Source): SourceView {
   if (source.kind === "publish") return { name: source.name, kind: source.kind };
+  if (source.kind === "cron") {
+    const { name, kind, schedule, timezone } = source;
+    return { name, kind, schedule, timezone };
+  }
   return {
     name: source.name,
     kind: source.kind,

@@ -3,11 +3,10 @@
  * nothing. Which of two events with one key wins is decided inside it, by the statement that writes the key.
  */
 
-import type { DeliveryState } from "../domain/delivery.ts";
-import type { Plan, Value } from "./database.ts";
-import { promote } from "./deliveries.ts";
+import type { Plan, Statement, Value } from "./database.ts";
+import { firstState, skipAndPromote } from "./deliveries.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Appended, NewDelivery, NewRequest } from "./store.ts";
+import type { Appended, NewRequest } from "./store.ts";
 import { storableText } from "./text.ts";
 
 /**
@@ -23,19 +22,45 @@ const upsertKeys = createRowStatement(
      event_id = iif(expires_at <= excluded.last_at, excluded.event_id, event_id),
      sha256 = iif(expires_at <= excluded.last_at, excluded.sha256, sha256),
      seen = CASE WHEN expires_at <= excluded.last_at THEN 1 WHEN event_id = excluded.event_id THEN seen ELSE seen + 1 END,
+     mismatches = CASE WHEN expires_at <= excluded.last_at THEN 0
+       WHEN event_id = excluded.event_id THEN mismatches ELSE mismatches + (sha256 <> excluded.sha256) END,
      last_at = max(last_at, excluded.last_at),
      expires_at = iif(expires_at <= excluded.last_at, excluded.expires_at, expires_at)
    RETURNING source, key, event_id`,
 );
 
+/**
+ * The first event that brought the same content under another id, within the window. Of two that arrive in one group the
+ * one with the lower id counts as first; whatever is in the log already came before.
+ */
+const firstWithContent = `(SELECT i.event_id FROM idempotency AS i
+  WHERE i.source = v.column3 AND i.sha256 = v.column6 AND i.key <> v.column5 AND i.expires_at > v.column8
+    AND (i.event_id < v.column1 OR EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id)) LIMIT 1)`;
+
 const insertEvents = createRowStatement(
-  10,
+  11,
   (values) =>
-    `INSERT INTO events (id, request_id, source, type, idem_key, sha256, time, received_at, config_hash, item)
-   SELECT * FROM (${values}) AS v
-   WHERE v.column5 IS NULL OR EXISTS (
+    `INSERT INTO events (id, request_id, source, type, idem_key, sha256, time, received_at, config_hash, item, replay_of)
+   SELECT v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10,
+     iif(v.column11 = 'flag', ${firstWithContent}, NULL)
+   FROM (${values}) AS v
+   WHERE v.column5 IS NULL OR (EXISTS (
      SELECT 1 FROM idempotency AS i WHERE i.source = v.column3 AND i.key = v.column5 AND i.event_id = v.column1)
+     AND (v.column11 IS NOT 'refuse' OR ${firstWithContent} IS NULL))
    ON CONFLICT (id) DO NOTHING`,
+);
+
+/** A key whose event was refused as a replay belongs to the event that it replays: the next repeat finds that one. */
+const yieldKeys = createRowStatement(
+  4,
+  (values) =>
+    `UPDATE idempotency SET event_id = (
+       SELECT i.event_id FROM idempotency AS i WHERE i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2
+         AND EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) LIMIT 1)
+     FROM (${values}) AS v
+     WHERE idempotency.source = v.column1 AND idempotency.key = v.column2 AND idempotency.event_id = v.column4
+       AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.id = v.column4)
+     RETURNING source, key, event_id`,
 );
 
 /** A request of which every event is a duplicate is not kept. */
@@ -47,13 +72,16 @@ const insertRequests = createRowStatement(6, (values) =>
 
 /** Deliveries of a duplicate find no event to join and are dropped with it. */
 const insertDeliveries = createRowStatement(
-  7,
+  9,
   (values) =>
-    `INSERT INTO deliveries (id, event_seq, queue, lane, state, due_at, reason, lineage, created_at)
-   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column6, v.column7, v.column1, v.column6
+    `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, reason, lineage, origin, created_at)
+   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column1, 'event', v.column9
    FROM (${values}) AS v CROSS JOIN events AS e ON e.id = v.column2 WHERE true
    ON CONFLICT (id) DO NOTHING`,
 );
+
+const rememberTick = `INSERT INTO sources (name, cron_at) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET cron_at = max(coalesce(cron_at, 0), excluded.cron_at)`;
 
 /** How long a key is remembered, from the moment its event arrived. */
 export interface AppendOptions {
@@ -66,19 +94,25 @@ export interface AppendOptions {
  * @returns a plan that answers with one list per request, in order
  */
 export function planAppend(requests: readonly NewRequest[], options: AppendOptions): Plan<Appended[][]> {
-  const keyStatements = upsertKeys(requests.flatMap((request) => keyRows(request, options)));
+  const keys = upsertKeys(requests.flatMap((request) => keyRows(request, options)));
+  const yields = yieldKeys(requests.flatMap(guardedRows));
+  const events = insertEvents(requests.flatMap(eventRows));
+  const now = Math.max(0, ...requests.map((request) => request.receivedAt));
   const statements = [
-    ...keyStatements,
-    ...insertEvents(requests.flatMap(eventRows)),
+    ...keys,
+    ...events,
+    ...yields,
     ...insertRequests(requests.map(requestRow)),
     ...insertDeliveries(requests.flatMap(deliveryRows)),
-    ...promote(requests.flatMap(laneRows)),
+    ...skipAndPromote(requests.flatMap(laneRows), now),
+    ...requests.flatMap(tickStatements),
   ];
   return {
     statements,
     read(results) {
       const winners = new Map<string, string>();
-      for (const { rows } of results.slice(0, keyStatements.length)) {
+      const yielded = results.slice(keys.length + events.length, keys.length + events.length + yields.length);
+      for (const { rows } of [...results.slice(0, keys.length), ...yielded]) {
         for (const row of rows) winners.set(keyName(String(row.source), String(row.key)), String(row.event_id));
       }
       return requests.map((request) =>
@@ -121,7 +155,18 @@ function eventRows(request: NewRequest): Value[][] {
     request.receivedAt,
     request.configHash,
     storableText(event.item),
+    request.replays ?? null,
   ]);
+}
+
+function guardedRows(request: NewRequest): Value[][] {
+  if (request.replays !== "refuse") return [];
+  return request.events.filter((event) => event.idempotencyKey !== undefined)
+    .map((event) => [request.source, storableText(event.idempotencyKey), event.sha256, event.id]);
+}
+
+function tickStatements({ source, cronAt }: NewRequest): Statement[] {
+  return cronAt === undefined ? [] : [{ sql: rememberTick, parameters: [source, cronAt] }];
 }
 
 /**
@@ -152,21 +197,21 @@ function deliveryRows(request: NewRequest): Value[][] {
       event.id,
       delivery.queue,
       storableText(delivery.lane),
+      delivery.version ?? null,
       firstState(delivery),
-      request.receivedAt,
+      delivery.dueAt ?? request.receivedAt,
       storableText(delivery.parkedReason),
+      request.receivedAt,
     ])
   );
 }
 
-/** In a lane everything starts blocked, and {@link promote} decides what its head becomes. */
-function firstState(delivery: NewDelivery): DeliveryState {
-  if (delivery.lane !== undefined) return "blocked";
-  return delivery.parkedReason === undefined ? "ready" : "parked";
-}
-
-function laneRows(request: NewRequest): { queue: number; lane: string | null }[] {
+function laneRows(request: NewRequest): { queue: number; lane: string | null; versioned: boolean }[] {
   return request.events.flatMap((event) =>
-    event.deliveries.map(({ queue, lane }) => ({ queue, lane: storableText(lane) }))
+    event.deliveries.map(({ queue, lane, version }) => ({
+      queue,
+      lane: storableText(lane),
+      versioned: version !== undefined,
+    }))
   );
 }

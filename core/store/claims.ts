@@ -3,22 +3,19 @@
  * when they are large, because a server refuses to answer with more than some megabytes at once.
  */
 
-import type { Database, Plan, Statement, Value } from "./database.ts";
+import type { Database, Plan, Value } from "./database.ts";
+import { claimFrom, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Claim, ClaimedDelivery, Credit } from "./store.ts";
 
 /** Most bytes of bodies that come along with a claim; a delivery whose share is larger has its body read by itself. */
 export const claimBytesMax = 4_194_304;
 
-const claimDue =
-  `UPDATE deliveries SET state = 'running', token = ?, boot = ?, claimed_at = ?, executions = executions + 1
-  WHERE seq IN (SELECT seq FROM deliveries WHERE queue = ? AND state = 'ready' AND due_at <= ? ORDER BY due_at, seq LIMIT ?)`;
-
 /** `length` of a BLOB and `octet_length` of a text read the row's header, not the value. */
 const readClaimed = createRowStatement(
   3,
   (values) =>
-    `SELECT d.seq, d.id, d.queue, d.token, d.lane, d.executions, d.failures, d.deaths, d.lineage,
+    `SELECT d.seq, d.id, d.queue, d.token, d.lane, d.version, d.executions, d.failures, d.deaths, d.lineage,
      e.id AS event_id, e.request_id, e.source, e.type, e.idem_key, e.time, e.received_at, r.headers, r.query,
      iif(length(r.raw) <= v.column3, r.raw, NULL) AS raw,
      iif(octet_length(e.item) <= v.column3, e.item, NULL) AS item, e.item IS NOT NULL AS has_item
@@ -26,10 +23,6 @@ const readClaimed = createRowStatement(
    CROSS JOIN deliveries AS d ON d.queue = v.column1 AND d.state = 'running' AND d.token = v.column2
    CROSS JOIN events AS e ON e.seq = d.event_seq CROSS JOIN requests AS r ON r.id = e.request_id`,
 );
-
-const readNextDue = createRowStatement(2, (values) =>
-  `SELECT min((SELECT min(d.due_at) FROM deliveries AS d
-    WHERE d.queue = v.column1 AND d.state = 'ready' AND d.due_at > v.column2)) AS next FROM (${values}) AS v`);
 
 /** What a claim took, bodies not yet complete. */
 export interface ClaimedRows {
@@ -45,19 +38,16 @@ export function planClaim(
   const { token, boot, now } = claim;
   const open = credits.filter(({ limit }) => limit > 0);
   const share = Math.floor(claimBytesMax / open.reduce((sum, { limit }) => sum + limit, 1));
-  const claims = open.map(({ queue, limit }): Statement => ({
-    sql: claimDue,
-    parameters: [token, boot, now, queue, now, limit],
-  }));
+  const claims = open.flatMap((credit) => claimFrom(credit, { token, boot, now }));
   const reads = readClaimed(open.map(({ queue }) => [queue, token, share]));
-  const nexts = readNextDue(credits.map(({ queue }) => [queue, now]));
+  const nexts = nextDue(credits, now);
   return {
     statements: [...claims, ...reads, ...nexts],
     read(results) {
       const rows = results.slice(claims.length, claims.length + reads.length).flatMap((result) => result.rows);
       const dues = results.slice(claims.length + reads.length).flatMap((result) => result.rows.map((row) => row.next));
       const nextDueAt = Math.min(...dues.filter((due) => due !== null).map(Number));
-      return { rows, nextDueAt: Number.isFinite(nextDueAt) ? nextDueAt : undefined };
+      return { rows, nextDueAt: Number.isFinite(nextDueAt) ? Math.ceil(nextDueAt) : undefined };
     },
   };
 }
@@ -91,6 +81,7 @@ function toClaimed(row: Record<string, Value>, body: { raw: Uint8Array; item?: s
     queue: row.queue as number,
     token: row.token as string,
     lane: (row.lane as string | null) ?? undefined,
+    version: (row.version as number | null) ?? undefined,
     executions: row.executions as number,
     failures: row.failures as number,
     deaths: row.deaths as number,

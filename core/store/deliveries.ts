@@ -3,10 +3,11 @@
  * lanes: a lane is its open rows, and {@link promote} makes the lowest of them ready.
  */
 
-import { finishedStates } from "../domain/delivery.ts";
+import { type DeliveryState, finishedStates } from "../domain/delivery.ts";
 import type { Plan, Result, Statement } from "./database.ts";
+import { countOutcome } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Settlement } from "./store.ts";
+import type { NewDelivery, Settlement } from "./store.ts";
 import { storableText } from "./text.ts";
 
 /** What a blocked delivery becomes when its turn comes. One with a reason was parked on arrival and waits for a person. */
@@ -21,12 +22,54 @@ const promoteLanes = createRowStatement(
      FROM (${values}) AS v)`,
 );
 
+/** `skip_older`: followers that are older than the last delivery that finished in their lane. */
+const skipOlder = createRowStatement(
+  3,
+  (values) =>
+    `UPDATE deliveries SET state = 'skipped', finished_at = v.column3, reason = 'older than the last one that finished in its lane'
+   FROM (${values}) AS v CROSS JOIN marks AS m ON m.queue = v.column1 AND m.lane = v.column2
+   WHERE deliveries.queue = v.column1 AND deliveries.lane = v.column2 AND deliveries.lane IS NOT NULL
+     AND deliveries.finished_at IS NULL AND deliveries.state = 'blocked' AND deliveries.version < m.version`,
+);
+
+/** In a lane everything starts blocked, and {@link promote} decides what its head becomes. */
+export function firstState(delivery: NewDelivery): DeliveryState {
+  if (delivery.lane !== undefined) return "blocked";
+  return delivery.parkedReason === undefined ? "ready" : "parked";
+}
+
+/** A place in a lane; without a lane there is nothing to promote. */
+interface LanePlace {
+  readonly queue: number;
+  readonly lane?: string | null;
+}
+
 /** Makes the lowest open delivery of each lane live if it is blocked. Every change of a lane ends with it. */
-export function promote(lanes: readonly { queue: number; lane?: string | null }[]): Statement[] {
+export function promote(lanes: readonly LanePlace[]): Statement[] {
+  return promoteLanes(distinctLanes(lanes));
+}
+
+/** The same for lanes in which something with a version arrived or finished: what is outdated is skipped first. */
+export function skipAndPromote(lanes: readonly (LanePlace & { versioned: boolean })[], now: number): Statement[] {
+  const versioned = distinctLanes(lanes.filter((lane) => lane.versioned));
+  return [...skipOlder(versioned.map((lane) => [...lane, now])), ...promote(lanes)];
+}
+
+function distinctLanes(lanes: readonly LanePlace[]): [number, string][] {
   const distinct = new Map<string, [number, string]>();
   for (const { queue, lane } of lanes) if (typeof lane === "string") distinct.set(`${queue}\0${lane}`, [queue, lane]);
-  return promoteLanes([...distinct.values()]);
+  return [...distinct.values()];
 }
+
+/** What finished here sets the mark that `skip_older` holds followers against. */
+const setMarks = createRowStatement(2, (values) =>
+  `INSERT INTO marks (queue, lane, version, at)
+   SELECT d.queue, d.lane, d.version, d.finished_at FROM (${values}) AS v CROSS JOIN deliveries AS d
+     ON d.seq = v.column1 AND d.finished_at = v.column2 WHERE d.version IS NOT NULL AND d.lane IS NOT NULL
+   ON CONFLICT (queue, lane) DO UPDATE SET version = max(version, excluded.version), at = excluded.at`);
+
+const haltQueue = `UPDATE queues SET paused_at = ?, paused_reason = ?
+  WHERE id = ? AND paused_at IS NULL AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ? AND token = ?)`;
 
 /** The attempt is written only while the lease holds: its token is still on the row. */
 const insertAttempts = createRowStatement(
@@ -69,12 +112,37 @@ export function planSettle(settlements: readonly Settlement[]): Plan<boolean[]> 
       delivery.token,
     ],
   }));
+  // While the tokens still stand: they tell whether an outcome counts.
+  const outcomes = settlements.flatMap(countedOutcomes);
   const finished = settlements.filter(({ transition }) => finishedStates.includes(transition.state));
+  const marks = finished.filter(({ delivery }) => delivery.version !== undefined);
+  const lanes = finished.map(({ delivery }) => ({ ...delivery, versioned: delivery.version !== undefined }));
+  const before = [...attempts, ...outcomes];
   return {
-    statements: [...attempts, ...updates, ...promote(finished.map(({ delivery }) => delivery))],
-    read: (results) =>
-      results.slice(attempts.length, attempts.length + updates.length).map((result) => result.changes > 0),
+    statements: [
+      ...before,
+      ...updates,
+      ...setMarks(marks.map(({ delivery, attempt }) => [delivery.seq, attempt.finishedAt])),
+      ...skipAndPromote(lanes, Math.max(0, ...finished.map(({ attempt }) => attempt.finishedAt))),
+    ],
+    read: (results) => results.slice(before.length, before.length + updates.length).map((result) => result.changes > 0),
   };
+}
+
+function countedOutcomes({ delivery, breaker, transition, attempt }: Settlement): Statement[] {
+  const statements: Statement[] = [];
+  if (breaker !== undefined && (attempt.outcome === "failed" || attempt.outcome === "succeeded")) {
+    const failed = attempt.outcome === "failed";
+    statements.push(countOutcome(delivery, { failed, breaker, now: attempt.finishedAt }));
+  }
+  if (transition.state === "parked" && transition.halt) {
+    const reason = storableText(`halted by ${delivery.id}: ${transition.reason}`);
+    statements.push({
+      sql: haltQueue,
+      parameters: [attempt.finishedAt, reason, delivery.queue, delivery.seq, delivery.token],
+    });
+  }
+  return statements;
 }
 
 /** Whose claims to take back: those of one engine that is fenced, those under one token, or all there are. */
@@ -114,17 +182,32 @@ export function planReclaim(reclaim: Reclaim): Plan<number> {
   };
 }
 
-/** Plans the cancellation of a delivery that is neither running nor finished. */
-export function planCancel(deliveryId: string, at: { now: number; reason: string }): Plan<boolean> {
+/** Plans the end of a delivery that is neither running nor finished, by a person's word. */
+export function planEnd(
+  deliveryId: string,
+  end: { state: "cancelled" | "skipped"; now: number; reason: string },
+): Plan<boolean> {
   return {
     statements: [
       {
-        sql: `UPDATE deliveries SET state = 'cancelled', finished_at = ?, reason = ?
+        sql: `UPDATE deliveries SET state = ?, finished_at = ?, reason = ?
           WHERE id = ? AND state IN ('blocked', 'ready', 'parked')`,
-        parameters: [at.now, storableText(at.reason), deliveryId],
+        parameters: [end.state, end.now, storableText(end.reason), deliveryId],
       },
       promoteLaneOf(deliveryId),
     ],
+    read: (results) => results[0]!.changes > 0,
+  };
+}
+
+/** Plans the release of a parked delivery: it keeps its place and begins its attempts anew. */
+export function planResume(deliveryId: string, at: { now: number }): Plan<boolean> {
+  return {
+    statements: [{
+      sql: `UPDATE deliveries SET state = 'ready', due_at = ?, failures = 0, deaths = 0, reason = NULL
+        WHERE id = ? AND state = 'parked'`,
+      parameters: [at.now, deliveryId],
+    }],
     read: (results) => results[0]!.changes > 0,
   };
 }
@@ -134,14 +217,58 @@ export function planRedeliver(deliveryId: string, made: { id: string; now: numbe
   return {
     statements: [
       {
-        sql: `INSERT INTO deliveries (id, event_seq, queue, lane, state, due_at, lineage, redelivery_of, created_at)
-          SELECT ?, d.event_seq, d.queue, d.lane, iif(d.lane IS NULL, 'ready', 'blocked'), ?, d.lineage, d.id, ?
-          FROM deliveries AS d WHERE d.id = ? AND d.finished_at IS NOT NULL ON CONFLICT (id) DO NOTHING`,
-        parameters: [made.id, made.now, made.now, deliveryId],
+        sql:
+          `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, lineage, redelivery_of, origin,
+            out_of_order, created_at)
+          SELECT ?1, d.event_seq, d.queue, d.lane, d.version, iif(d.lane IS NULL, 'ready', 'blocked'), ?2, d.lineage, d.id,
+            'redelivery', ${hasBeenPassed}, ?2
+          FROM deliveries AS d WHERE d.id = ?3 AND d.finished_at IS NOT NULL ON CONFLICT (id) DO NOTHING`,
+        parameters: [made.id, made.now, deliveryId],
       },
       promoteLaneOf(made.id),
     ],
     read: (results) => results[0]!.changes > 0,
+  };
+}
+
+/**
+ * Whether others of its lane have passed `d`: something open or finished that came after it. Only the next thousand
+ * deliveries of the log are looked through, because finished ones are in no lane index; beyond that it is assumed.
+ */
+const hasBeenPassed = `(d.lane IS NOT NULL AND (
+  EXISTS (SELECT 1 FROM (SELECT n.queue, n.lane FROM deliveries AS n WHERE n.seq > d.seq ORDER BY n.seq LIMIT 1000) AS p
+    WHERE p.queue = d.queue AND p.lane = d.lane)
+  OR EXISTS (SELECT 1 FROM deliveries AS p WHERE p.seq > d.seq + 1000)))`;
+
+const insertReplays = createRowStatement(
+  9,
+  (values) =>
+    `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, reason, lineage, origin, created_at)
+   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column1, 'replay', v.column9
+   FROM (${values}) AS v CROSS JOIN events AS e ON e.id = v.column2 WHERE true
+   ON CONFLICT (id) DO NOTHING`,
+);
+
+/** Plans new deliveries of an event that is in the log, as new lineages. */
+export function planReplay(eventId: string, deliveries: readonly NewDelivery[], at: { now: number }): Plan<boolean> {
+  const rows = deliveries.map((delivery) => [
+    delivery.id,
+    eventId,
+    delivery.queue,
+    storableText(delivery.lane),
+    delivery.version ?? null,
+    firstState(delivery),
+    delivery.dueAt ?? at.now,
+    storableText(delivery.parkedReason),
+    at.now,
+  ]);
+  return {
+    statements: [
+      { sql: "SELECT 1 FROM events WHERE id = ?", parameters: [eventId] },
+      ...insertReplays(rows),
+      ...promote(deliveries),
+    ],
+    read: (results) => results[0]!.rows.length > 0,
   };
 }
 

@@ -15,7 +15,9 @@ import type {
   EventFilter,
   EventRow,
   Page,
+  Paused,
   QueueRow,
+  SourceRow,
 } from "./store.ts";
 import { storableText } from "./text.ts";
 
@@ -30,6 +32,8 @@ export async function listEvents(db: Kysely<Tables>, filter: EventFilter): Promi
   let query = selectEvents(db).orderBy("e.seq", "desc").limit(pageLimit(filter.limit));
   if (filter.source !== undefined) query = query.where("e.source", "=", filter.source);
   if (filter.type !== undefined) query = query.where("e.type", "=", storableText(filter.type)!);
+  if (filter.since !== undefined) query = query.where("e.received_at", ">=", filter.since);
+  if (filter.until !== undefined) query = query.where("e.received_at", "<", filter.until);
   if (filter.before !== undefined) query = query.where("e.seq", "<", filter.before);
   const found = await query.execute();
   const states = await countStates(db, found.map(({ seq }) => seq));
@@ -64,7 +68,25 @@ const indexedStates: ReadonlySet<DeliveryState | undefined> = new Set(["ready", 
 export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter): Promise<Page<DeliveryRow>> {
   // "+" keeps SQLite from walking the whole table backwards; a state as a literal lets it use that state's index.
   const seq = sql.raw<number>(indexedStates.has(filter.state) ? "+seq" : "seq");
-  let found = db.selectFrom("deliveries").select("seq").orderBy(seq, "desc").limit(pageLimit(filter.limit));
+  let found = selectMatching(db, filter).select("seq").orderBy(seq, "desc").limit(pageLimit(filter.limit));
+  if (filter.before !== undefined) found = found.where(seq, "<", filter.before);
+  const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", "desc").execute();
+  return toPage(rows.map(toDeliveryRow), filter.limit);
+}
+
+/** Counts what a filter matches. */
+export async function countDeliveries(
+  db: Kysely<Tables>,
+  filter: Omit<DeliveryFilter, "limit" | "before">,
+): Promise<number> {
+  const { count } = await selectMatching(db, filter)
+    .select((eb) => eb.fn.countAll<number>().as("count")).executeTakeFirstOrThrow();
+  return count;
+}
+
+// deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
+function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit" | "before">) {
+  let found = db.selectFrom("deliveries");
   if (filter.route !== undefined || filter.target !== undefined) {
     let queues = db.selectFrom("queues").select("id");
     if (filter.route !== undefined) queues = queues.where("route", "=", filter.route);
@@ -76,9 +98,25 @@ export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter)
   if (filter.eventId !== undefined) {
     found = found.where("event_seq", "=", db.selectFrom("events").select("seq").where("id", "=", filter.eventId));
   }
-  if (filter.before !== undefined) found = found.where(seq, "<", filter.before);
-  const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", "desc").execute();
-  return toPage(rows.map(toDeliveryRow), filter.limit);
+  if (filter.source !== undefined) {
+    found = found.where((eb) =>
+      eb.exists(
+        eb.selectFrom("events as e").select(sql.lit(1).as("one"))
+          .whereRef("e.seq", "=", "deliveries.event_seq").where("e.source", "=", filter.source!),
+      )
+    );
+  }
+  if (filter.since !== undefined) found = found.where("created_at", ">=", filter.since);
+  if (filter.until !== undefined) found = found.where("created_at", "<", filter.until);
+  if (filter.unrepeated) {
+    found = found.where(({ not, exists, selectFrom }) =>
+      not(exists(
+        selectFrom("deliveries as r").select(sql.lit(1).as("one"))
+          .whereRef("r.event_seq", "=", "deliveries.event_seq").whereRef("r.redelivery_of", "=", "deliveries.id"),
+      ))
+    );
+  }
+  return found;
 }
 
 /** Reads one delivery with its attempts and, while it is blocked, the head of its lane. */
@@ -133,8 +171,20 @@ export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
       parked: count("parked"),
       dead: count("dead"),
       oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,
+      paused: toPaused(queue),
+      breaker: { failures: queue.failures, openUntil: queue.open_until ?? undefined },
     };
   });
+}
+
+/** Reads the sources that somebody has paused or that are clocks. */
+export async function listSources(db: Kysely<Tables>): Promise<SourceRow[]> {
+  const rows = await db.selectFrom("sources").selectAll().orderBy("name").execute();
+  return rows.map((row) => ({ name: row.name, paused: toPaused(row), cronAt: row.cron_at ?? undefined }));
+}
+
+function toPaused(row: { paused_at: number | null; paused_reason: string | null }): Paused | undefined {
+  return row.paused_at === null ? undefined : { at: row.paused_at, reason: row.paused_reason! };
 }
 
 // deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
@@ -145,7 +195,8 @@ function selectEvents(db: Kysely<Tables>) {
       (join) =>
         join.onRef("i.source", "=", "e.source").onRef("i.key", "=", "e.idem_key").onRef("i.event_id", "=", "e.id"),
     )
-    .select(["e.seq", "e.id", "e.source", "e.type", "e.idem_key", "e.time", "e.received_at", "i.seen"]);
+    .select(["e.seq", "e.id", "e.source", "e.type", "e.idem_key", "e.time", "e.received_at", "e.replay_of"])
+    .select(["i.seen", "i.mismatches", "i.last_at"]);
 }
 
 // deno-lint-ignore explicit-function-return-type -- as above
@@ -154,7 +205,16 @@ function selectDeliveries(db: Kysely<Tables>) {
     .innerJoin("queues as q", "q.id", "d.queue")
     .innerJoin("events as e", "e.seq", "d.event_seq")
     .select(["d.seq", "d.id", "d.queue", "d.lane", "d.state", "d.due_at", "d.executions", "d.failures", "d.reason"])
-    .select(["d.lineage", "d.redelivery_of", "d.created_at", "d.finished_at", "q.route", "q.target"])
+    .select([
+      "d.lineage",
+      "d.redelivery_of",
+      "d.created_at",
+      "d.finished_at",
+      "d.origin",
+      "d.out_of_order",
+      "q.route",
+      "q.target",
+    ])
     .select(["e.id as event_id", "e.type as event_type", "e.source"]);
 }
 
@@ -206,6 +266,9 @@ function toEventRow(
     time: row.time ?? undefined,
     receivedAt: row.received_at,
     duplicates: (row.seen ?? 1) - 1,
+    mismatches: row.mismatches ?? 0,
+    lastDuplicateAt: (row.seen ?? 1) > 1 ? row.last_at! : undefined,
+    replayOf: row.replay_of ?? undefined,
     deliveries,
   };
 }
@@ -231,5 +294,7 @@ function toDeliveryRow(
     finishedAt: row.finished_at ?? undefined,
     lineage: row.lineage,
     redeliveryOf: row.redelivery_of ?? undefined,
+    origin: row.origin,
+    outOfOrder: row.out_of_order === 1,
   };
 }

@@ -33,7 +33,8 @@ const migrations: readonly (readonly string[])[] = [[
     time INTEGER,
     received_at INTEGER NOT NULL,
     config_hash TEXT NOT NULL,
-    item TEXT
+    item TEXT,
+    replay_of TEXT
   ) STRICT`,
   `CREATE TABLE idempotency (
     source TEXT NOT NULL,
@@ -42,22 +43,39 @@ const migrations: readonly (readonly string[])[] = [[
     sha256 TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     seen INTEGER NOT NULL CHECK (seen >= 1),
+    mismatches INTEGER NOT NULL DEFAULT 0 CHECK (mismatches < seen),
     last_at INTEGER NOT NULL,
     PRIMARY KEY (source, key)
   ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX idempotency_content ON idempotency (source, sha256)`,
+  `CREATE INDEX idempotency_expiry ON idempotency (expires_at)`,
   `CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
     route TEXT NOT NULL,
     target TEXT NOT NULL,
-    UNIQUE (route, target)
+    paused_at INTEGER,
+    paused_reason TEXT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    open_until INTEGER,
+    rate_at REAL NOT NULL DEFAULT 0,
+    UNIQUE (route, target),
+    CHECK ((paused_at IS NULL) = (paused_reason IS NULL))
   ) STRICT`,
+  `CREATE TABLE sources (
+    name TEXT PRIMARY KEY NOT NULL,
+    paused_at INTEGER,
+    paused_reason TEXT,
+    cron_at INTEGER,
+    CHECK ((paused_at IS NULL) = (paused_reason IS NULL))
+  ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     event_seq INTEGER NOT NULL REFERENCES events (seq),
     queue INTEGER NOT NULL REFERENCES queues (id),
     lane TEXT CHECK (lane <> ''),
-    state TEXT NOT NULL CHECK (state IN ('blocked', 'ready', 'running', 'parked', 'succeeded', 'dead', 'cancelled')),
+    version REAL,
+    state TEXT NOT NULL CHECK (state IN ('blocked', 'ready', 'running', 'parked', 'succeeded', 'dead', 'cancelled', 'skipped')),
     due_at INTEGER NOT NULL,
     executions INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,
@@ -69,11 +87,13 @@ const migrations: readonly (readonly string[])[] = [[
     result TEXT,
     lineage TEXT NOT NULL,
     redelivery_of TEXT,
+    origin TEXT NOT NULL CHECK (origin IN ('event', 'redelivery', 'replay')),
+    out_of_order INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     finished_at INTEGER,
     CHECK ((state = 'running') = (token IS NOT NULL)),
     CHECK ((token IS NULL) = (boot IS NULL) AND (token IS NULL) = (claimed_at IS NULL)),
-    CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)),
+    CHECK ((state IN ('succeeded', 'dead', 'cancelled', 'skipped')) = (finished_at IS NOT NULL)),
     CHECK (state <> 'blocked' OR lane IS NOT NULL),
     CHECK (state <> 'parked' OR reason IS NOT NULL),
     CHECK (executions >= failures AND failures >= deaths)
@@ -96,6 +116,13 @@ const migrations: readonly (readonly string[])[] = [[
     output TEXT,
     code_hash TEXT,
     PRIMARY KEY (delivery, n)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE marks (
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    lane TEXT NOT NULL,
+    version REAL NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (queue, lane)
   ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE engines (
     boot TEXT PRIMARY KEY NOT NULL,

@@ -9,10 +9,20 @@ import { planAppend } from "./append.ts";
 import { completeClaim, planClaim } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import { createKysely, type Database, type Plan } from "./database.ts";
-import { planCancel, planReclaim, planRedeliver, planSettle, splitResults } from "./deliveries.ts";
+import { planEnd, planReclaim, planRedeliver, planReplay, planResume, planSettle, splitResults } from "./deliveries.ts";
+import { planPauseQueue, planPauseSource } from "./pauses.ts";
+import { listLanes } from "./lanes.ts";
 import { type EngineWatch, watchEngines } from "./engines.ts";
 import { type FileLock, lockFile, waitForHolders } from "./file_lock.ts";
-import { listDeliveries, listEvents, listQueues, readDelivery, readEvent } from "./listings.ts";
+import {
+  countDeliveries,
+  listDeliveries,
+  listEvents,
+  listQueues,
+  listSources,
+  readDelivery,
+  readEvent,
+} from "./listings.ts";
 import { migrate } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -165,13 +175,23 @@ function createStore(
     },
     settle: (settlement) => group.submit({ kind: "settle", settlement }) as Promise<boolean>,
     beat: (at) => opened.watch?.beat(at) ?? Promise.resolve(0),
-    cancel: (deliveryId, at) => submitPlan(planCancel(deliveryId, at)),
+    cancel: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "cancelled" })),
+    skip: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "skipped" })),
+    resume: (deliveryId, at) => submitPlan(planResume(deliveryId, at)),
+    replay: (eventId, deliveries, at) => submitPlan(planReplay(eventId, deliveries, at)),
+    pauseQueue: (queue, paused) => submitPlan(planPauseQueue(queue, paused)),
+    async pauseSource(name, paused) {
+      await submitPlan(planPauseSource(name, paused));
+    },
     redeliver: (deliveryId, made) => submitPlan(planRedeliver(deliveryId, made)),
     event: (id) => readEvent(db, id),
     events: (filter) => listEvents(db, filter),
     delivery: (id) => readDelivery(db, id),
     deliveries: (filter) => listDeliveries(db, filter),
+    countDeliveries: (filter) => countDeliveries(db, filter),
     queues: () => listQueues(db),
+    sources: () => listSources(db),
+    lanes: (filter) => listLanes(db, filter),
     async ping() {
       await database.read({ sql: "SELECT 1", parameters: [] });
     },

@@ -29,6 +29,8 @@ export interface EventsTable {
   config_hash: string;
   /** The event's own body as JSON text, when it is not the whole request's. */
   item: string | null;
+  /** The event whose content came before under another id. */
+  replay_of: string | null;
 }
 
 export interface IdempotencyTable {
@@ -38,6 +40,8 @@ export interface IdempotencyTable {
   sha256: string;
   expires_at: number;
   seen: number;
+  /** How many of those had another body. */
+  mismatches: number;
   last_at: number;
 }
 
@@ -45,6 +49,22 @@ export interface QueuesTable {
   id: Generated<number>;
   route: string;
   target: string;
+  paused_at: number | null;
+  paused_reason: string | null;
+  /** Breaker: failures in a row. */
+  failures: number;
+  open_until: number | null;
+  /** Rate limit: when its bucket would be empty, were it never refilled (GCRA's theoretical arrival time). */
+  rate_at: Generated<number>;
+}
+
+/** What a person or a clock has done to a source; most sources have no row. */
+export interface SourcesTable {
+  name: string;
+  paused_at: number | null;
+  paused_reason: string | null;
+  /** The last tick of a cron source. */
+  cron_at: number | null;
 }
 
 export interface DeliveriesTable {
@@ -53,6 +73,7 @@ export interface DeliveriesTable {
   event_seq: number;
   queue: number;
   lane: string | null;
+  version: number | null;
   state: DeliveryState;
   due_at: number;
   executions: number;
@@ -65,6 +86,8 @@ export interface DeliveriesTable {
   result: string | null;
   lineage: string;
   redelivery_of: string | null;
+  origin: "event" | "redelivery" | "replay";
+  out_of_order: number;
   created_at: number;
   finished_at: number | null;
 }
@@ -78,6 +101,14 @@ export interface AttemptsTable {
   reason: string | null;
   output: string | null;
   code_hash: string | null;
+}
+
+/** The version of the last delivery that finished in a lane. */
+export interface MarksTable {
+  queue: number;
+  lane: string;
+  version: number;
+  at: number;
 }
 
 export interface EnginesTable {
@@ -96,8 +127,10 @@ export interface Tables {
   events: EventsTable;
   idempotency: IdempotencyTable;
   queues: QueuesTable;
+  sources: SourcesTable;
   deliveries: DeliveriesTable;
   attempts: AttemptsTable;
+  marks: MarksTable;
   engines: EnginesTable;
   meta: MetaTable;
 }

@@ -5,7 +5,9 @@
  * Every write is one atomic batch that is safe to repeat, because a reply of a remote server can be lost.
  */
 
+import type { BreakerPolicy, BreakerState } from "../domain/breaker.ts";
 import type { DeliveryState, Transition } from "../domain/delivery.ts";
+import type { Rate } from "../domain/duration.ts";
 import type { Event, HeaderMap } from "../domain/event.ts";
 import type { Outcome } from "../domain/outcome.ts";
 
@@ -19,6 +21,13 @@ export interface NewRequest {
   readonly receivedAt: number;
   readonly configHash: string;
   readonly events: readonly NewEvent[];
+  /**
+   * What becomes of an event whose content came before under another id, where the sender does not sign its id: it is
+   * flagged and runs, or it is a duplicate. Absent: nobody looks.
+   */
+  readonly replays?: "flag" | "refuse";
+  /** The tick that this request is, for a cron source; remembered in the same transaction. */
+  readonly cronAt?: number;
 }
 
 /** One event of a request. */
@@ -39,6 +48,10 @@ export interface NewDelivery {
   readonly id: string;
   readonly queue: QueueId;
   readonly lane?: string;
+  /** For `skip_older`. */
+  readonly version?: number;
+  /** When it may first run; without it at once. */
+  readonly dueAt?: number;
   /** Why it cannot run before a person has looked; without it the store decides between ready and blocked. */
   readonly parkedReason?: string;
 }
@@ -55,7 +68,12 @@ export type QueueId = number;
 /** What the scheduler may take at once from one queue. */
 export interface Credit {
   readonly queue: QueueId;
+  /** Most that this engine can start now. */
   readonly limit: number;
+  /** Most that may run at once, over all engines; absent means any number. */
+  readonly concurrency?: number;
+  readonly rateLimit?: Rate;
+  readonly breaker?: BreakerPolicy;
 }
 
 /** A delivery that now belongs to this engine until it is settled. */
@@ -66,6 +84,7 @@ export interface ClaimedDelivery {
   readonly queue: QueueId;
   readonly token: string;
   readonly lane?: string;
+  readonly version?: number;
   /** Claims so far, this one included: the attempt's number in the log. */
   readonly executions: number;
   readonly failures: number;
@@ -85,6 +104,8 @@ export interface Claim {
 /** The end of one attempt. */
 export interface Settlement {
   readonly delivery: ClaimedDelivery;
+  /** Of its queue; counts this outcome. */
+  readonly breaker?: BreakerPolicy;
   readonly transition: Transition;
   readonly attempt: {
     readonly n: number;
@@ -108,6 +129,12 @@ export interface EventRow {
   readonly receivedAt: number;
   /** How often the same key came again. */
   readonly duplicates: number;
+  /** How many of those had another body. */
+  readonly mismatches: number;
+  /** When the same key came last; absent without duplicates. */
+  readonly lastDuplicateAt?: number;
+  /** The event whose content came before under another id. */
+  readonly replayOf?: string;
   /** How many deliveries it has in each state; empty when no route matched. */
   readonly deliveries: Readonly<Partial<Record<DeliveryState, number>>>;
 }
@@ -144,6 +171,9 @@ export interface DeliveryRow {
   readonly lineage: string;
   /** The delivery that this one repeats. */
   readonly redeliveryOf?: string;
+  readonly origin: "event" | "redelivery" | "replay";
+  /** Others of its lane had passed when it was made. */
+  readonly outOfOrder: boolean;
 }
 
 /** Everything about one delivery. */
@@ -176,6 +206,10 @@ export interface Page<Row> {
 export interface EventFilter {
   readonly source?: string;
   readonly type?: string;
+  /** Only received at or after. Epoch milliseconds. */
+  readonly since?: number;
+  /** Only received before. Epoch milliseconds. */
+  readonly until?: number;
   readonly before?: number;
   readonly limit: number;
 }
@@ -187,6 +221,14 @@ export interface DeliveryFilter {
   readonly lane?: string;
   readonly state?: DeliveryState;
   readonly eventId?: string;
+  /** Only events of this source. */
+  readonly source?: string;
+  /** Only created at or after. Epoch milliseconds. */
+  readonly since?: number;
+  /** Only created before. Epoch milliseconds. */
+  readonly until?: number;
+  /** Only those that nothing repeats yet. */
+  readonly unrepeated?: boolean;
   readonly before?: number;
   readonly limit: number;
 }
@@ -202,6 +244,51 @@ export interface QueueRow {
   readonly dead: number;
   /** When the oldest open delivery was created. */
   readonly oldestAt?: number;
+  /** Since when and why nothing is taken from it. */
+  readonly paused?: Paused;
+  readonly breaker: BreakerState;
+}
+
+/** Somebody, or `on_exhausted: halt`, stopped a queue or a source. */
+export interface Paused {
+  readonly at: number;
+  readonly reason: string;
+}
+
+/** A source as the log knows it; most have no row. */
+export interface SourceRow {
+  readonly name: string;
+  readonly paused?: Paused;
+  /** The last tick of a cron source. */
+  readonly cronAt?: number;
+}
+
+/** One lane with something in it. */
+export interface LaneRow {
+  readonly route: string;
+  readonly target: string;
+  readonly lane: string;
+  /** Open deliveries, the head included. */
+  readonly depth: number;
+  /** The delivery that everything else of the lane waits for. */
+  readonly head: string;
+  readonly headState: DeliveryState;
+  readonly headReason?: string;
+  /** When the head may run next, while it is ready. */
+  readonly headDueAt?: number;
+  readonly headFailures: number;
+  /** When the head was created. */
+  readonly headAt: number;
+}
+
+/** Which lanes to list. */
+export interface LaneFilter {
+  readonly route?: string;
+  readonly target?: string;
+  readonly lane?: string;
+  /** Only lanes whose head is in this state. */
+  readonly headState?: DeliveryState;
+  readonly limit: number;
 }
 
 /** The log could not be read or written; nothing may be acknowledged. */
@@ -242,11 +329,25 @@ export interface Store {
    */
   redeliver(deliveryId: string, made: { id: string; now: number }): Promise<boolean>;
 
+  /** Ends a delivery that is neither running nor finished as skipped; its lane goes on. False when it was one of these. */
+  skip(deliveryId: string, at: { now: number; reason: string }): Promise<boolean>;
+  /** Makes a parked delivery ready, with fresh attempts. False when it is not parked. */
+  resume(deliveryId: string, at: { now: number }): Promise<boolean>;
+  /** Makes new deliveries of an event that is in the log, as new lineages. False when the event is gone. */
+  replay(eventId: string, deliveries: readonly NewDelivery[], at: { now: number }): Promise<boolean>;
+  /** Stops claiming from a queue, or goes on. False when there is no such queue. */
+  pauseQueue(queue: { route: string; target: string }, paused: Paused | undefined): Promise<boolean>;
+  /** Remembers that a source takes no requests, or takes them again. */
+  pauseSource(name: string, paused: Paused | undefined): Promise<void>;
+
   event(id: string): Promise<EventDetail | undefined>;
   events(filter: EventFilter): Promise<Page<EventRow>>;
   delivery(id: string): Promise<DeliveryDetail | undefined>;
   deliveries(filter: DeliveryFilter): Promise<Page<DeliveryRow>>;
+  countDeliveries(filter: Omit<DeliveryFilter, "limit" | "before">): Promise<number>;
   queues(): Promise<QueueRow[]>;
+  sources(): Promise<SourceRow[]>;
+  lanes(filter: LaneFilter): Promise<LaneRow[]>;
   /** Throws StoreUnavailable when the log cannot be read. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,0 +1,99 @@
+/**
+ * What a queue lets through, asked and counted inside the transaction that claims or settles, so that it holds over all
+ * engines of a log: pause, concurrency, rate limit and breaker. A closed queue is one row read, never a scan.
+ */
+
+import type { BreakerPolicy } from "../domain/breaker.ts";
+import { spacingMs } from "../domain/throttle.ts";
+import type { Statement, Value } from "./database.ts";
+import { createRowStatement } from "./rows.ts";
+import type { ClaimedDelivery, Credit } from "./store.ts";
+
+/** Stands for no limit where SQL wants a number. */
+const anyNumber = 2_147_483_647;
+
+/** Doublings after which a breaker stays open no longer. */
+const doublingsMax = 20;
+
+/**
+ * How many deliveries may be claimed from a queue now, as a scalar over its row of `queues`. Parameters: `?3` now, `?4`
+ * queue, `?5` this engine's limit, `?6` concurrency, `?7` the breaker's failures, `?8` and `?9` spacing and period of the
+ * rate limit; the last three may be NULL. Below the breaker's failures everything passes; above, nothing until its time
+ * is over, and then one at a time.
+ */
+const creditOf = `max(0, min(?5,
+  ?6 - (SELECT count(*) FROM deliveries WHERE queue = ?4 AND state = 'running'),
+  CASE WHEN paused_at IS NOT NULL OR (failures >= ?7 AND open_until > ?3) THEN 0
+    WHEN failures >= ?7 THEN 1 - (SELECT count(*) FROM deliveries WHERE queue = ?4 AND state = 'running')
+    ELSE ?5 END,
+  CASE WHEN ?8 IS NULL THEN ?5 ELSE CAST((?3 - max(rate_at, ?3 - ?9)) / ?8 AS INTEGER) END))`;
+
+const claimDue =
+  `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
+  WHERE seq IN (SELECT seq FROM deliveries WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3
+    ORDER BY due_at, seq LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
+
+/** What was claimed is taken out of the bucket, which holds one period's worth. */
+const spendRate = `UPDATE queues SET rate_at = max(rate_at, ?2 - ?4) + ?3 *
+    (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
+  WHERE id = ?1`;
+
+/** The statements that claim from one queue. */
+export function claimFrom(credit: Credit, claim: { token: string; boot: string; now: number }): Statement[] {
+  const { queue, limit, concurrency, rateLimit, breaker } = credit;
+  const { token, boot, now } = claim;
+  const [spacing, period] = rateOf(credit);
+  const claiming: Statement = {
+    sql: claimDue,
+    parameters: [token, boot, now, queue, limit, concurrency ?? anyNumber, breaker?.failures ?? null, spacing, period],
+  };
+  if (rateLimit === undefined) return [claiming];
+  return [claiming, { sql: spendRate, parameters: [queue, now, spacing, period, token] }];
+}
+
+/**
+ * When the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
+ * the end of that, or the first delivery's own time if it is later. Else the next delivery's own time; what is due
+ * already only waits for others to end, and is woken by their end.
+ */
+const readNext = createRowStatement(
+  5,
+  (values) =>
+    `SELECT min(CASE WHEN gate > now
+      THEN max(gate, (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready'))
+      ELSE (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at > now)
+    END) AS next
+    FROM (SELECT q.id, v.column2 AS now, max(
+        iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
+        iif(v.column4 IS NULL OR v.column2 - max(q.rate_at, v.column2 - v.column5) >= v.column4, 0,
+          q.rate_at + v.column4)) AS gate
+      FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
+);
+
+/** The statements that answer, each in a row `next`, when it is worth claiming again. */
+export function nextDue(credits: readonly Credit[], now: number): Statement[] {
+  return readNext(credits.map((credit) => [credit.queue, now, credit.breaker?.failures ?? null, ...rateOf(credit)]));
+}
+
+const countFailure = `UPDATE queues SET failures = failures + 1, open_until = iif(failures + 1 < ?2, NULL,
+    ?3 + min(?5, ?4 * (1 << min(failures + 1 - ?2, ${doublingsMax}))))
+  WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?6 AND token = ?7)`;
+
+const clearFailures = `UPDATE queues SET failures = 0, open_until = NULL
+  WHERE id = ?1 AND failures > 0 AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?2 AND token = ?3)`;
+
+/** The statement that counts an outcome against a queue's breaker; valid while the delivery's lease holds. */
+export function countOutcome(
+  delivery: ClaimedDelivery,
+  outcome: { failed: boolean; breaker: BreakerPolicy; now: number },
+): Statement {
+  const { queue, seq, token } = delivery;
+  const { failures, openMs, openMsMax } = outcome.breaker;
+  return outcome.failed
+    ? { sql: countFailure, parameters: [queue, failures, outcome.now, openMs, openMsMax, seq, token] }
+    : { sql: clearFailures, parameters: [queue, seq, token] };
+}
+
+function rateOf({ rateLimit }: Credit): [Value, Value] {
+  return rateLimit === undefined ? [null, null] : [spacingMs(rateLimit), rateLimit.perMs];
+}
