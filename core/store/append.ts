@@ -14,10 +14,10 @@ import { storableText } from "./text.ts";
  * its reply was lost) keeps the key that it won.
  */
 const upsertKeys = createRowStatement(
-  6,
+  7,
   (values) =>
-    `INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, last_at)
-   SELECT v.column1, v.column2, v.column3, v.column4, v.column5, 1, v.column6 FROM (${values}) AS v WHERE true
+    `INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, last_at, guarded)
+   SELECT v.column1, v.column2, v.column3, v.column4, v.column5, 1, v.column6, v.column7 FROM (${values}) AS v WHERE true
    ON CONFLICT (source, key) DO UPDATE SET
      event_id = iif(expires_at <= excluded.last_at, excluded.event_id, event_id),
      sha256 = iif(expires_at <= excluded.last_at, excluded.sha256, sha256),
@@ -25,6 +25,7 @@ const upsertKeys = createRowStatement(
      mismatches = CASE WHEN expires_at <= excluded.last_at THEN 0
        WHEN event_id = excluded.event_id THEN mismatches ELSE mismatches + (sha256 <> excluded.sha256) END,
      last_at = max(last_at, excluded.last_at),
+     guarded = excluded.guarded,
      expires_at = iif(expires_at <= excluded.last_at, excluded.expires_at, expires_at)
    RETURNING source, key, event_id`,
 );
@@ -33,8 +34,8 @@ const upsertKeys = createRowStatement(
  * The first event that brought the same content under another id, within the window. Of two that arrive in one group the
  * one with the lower id counts as first; whatever is in the log already came before.
  */
-const firstWithContent = `(SELECT i.event_id FROM idempotency AS i
-  WHERE i.source = v.column3 AND i.sha256 = v.column6 AND i.key <> v.column5 AND i.expires_at > v.column8
+const firstWithContent = `(SELECT i.event_id FROM idempotency AS i INDEXED BY idempotency_content
+  WHERE i.guarded = 1 AND i.source = v.column3 AND i.sha256 = v.column6 AND i.key <> v.column5 AND i.expires_at > v.column8
     AND (i.event_id < v.column1 OR EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id)) LIMIT 1)`;
 
 const insertEvents = createRowStatement(
@@ -55,7 +56,8 @@ const yieldKeys = createRowStatement(
   4,
   (values) =>
     `UPDATE idempotency SET event_id = (
-       SELECT i.event_id FROM idempotency AS i WHERE i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2
+       SELECT i.event_id FROM idempotency AS i INDEXED BY idempotency_content
+       WHERE i.guarded = 1 AND i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2
          AND EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) LIMIT 1)
      FROM (${values}) AS v
      WHERE idempotency.source = v.column1 AND idempotency.key = v.column2 AND idempotency.event_id = v.column4
@@ -140,6 +142,7 @@ function keyRows(request: NewRequest, options: AppendOptions): Value[][] {
     event.sha256,
     request.receivedAt + options.idempotencyMs,
     request.receivedAt,
+    request.replays === undefined ? 0 : 1,
   ]);
 }
 

@@ -22,14 +22,18 @@ const promoteLanes = createRowStatement(
      FROM (${values}) AS v)`,
 );
 
-/** `skip_older`: followers that are older than the last delivery that finished in their lane. */
+/**
+ * `skip_older`: followers that are older than the last delivery that finished in their lane. Only these are read, however
+ * many wait in the lane; the first value is the time.
+ */
 const skipOlder = createRowStatement(
-  3,
+  2,
   (values) =>
-    `UPDATE deliveries SET state = 'skipped', finished_at = v.column3, reason = 'older than the last one that finished in its lane'
-   FROM (${values}) AS v CROSS JOIN marks AS m ON m.queue = v.column1 AND m.lane = v.column2
-   WHERE deliveries.queue = v.column1 AND deliveries.lane = v.column2 AND deliveries.lane IS NOT NULL
-     AND deliveries.finished_at IS NULL AND deliveries.state = 'blocked' AND deliveries.version < m.version`,
+    `UPDATE deliveries SET state = 'skipped', finished_at = ?, reason = 'older than the last one that finished in its lane'
+   WHERE seq IN (
+     SELECT d.seq FROM (${values}) AS v CROSS JOIN marks AS m ON m.queue = v.column1 AND m.lane = v.column2
+     CROSS JOIN deliveries AS d INDEXED BY deliveries_version ON d.queue = v.column1 AND d.lane = v.column2
+       AND d.version IS NOT NULL AND d.state = 'blocked' AND d.version < m.version)`,
 );
 
 /** In a lane everything starts blocked, and {@link promote} decides what its head becomes. */
@@ -52,7 +56,8 @@ export function promote(lanes: readonly LanePlace[]): Statement[] {
 /** The same for lanes in which something with a version arrived or finished: what is outdated is skipped first. */
 export function skipAndPromote(lanes: readonly (LanePlace & { versioned: boolean })[], now: number): Statement[] {
   const versioned = distinctLanes(lanes.filter((lane) => lane.versioned));
-  return [...skipOlder(versioned.map((lane) => [...lane, now])), ...promote(lanes)];
+  const skips = skipOlder(versioned).map(({ sql, parameters }) => ({ sql, parameters: [now, ...parameters] }));
+  return [...skips, ...promote(lanes)];
 }
 
 function distinctLanes(lanes: readonly LanePlace[]): [number, string][] {
@@ -236,8 +241,8 @@ export function planRedeliver(deliveryId: string, made: { id: string; now: numbe
  * deliveries of the log are looked through, because finished ones are in no lane index; beyond that it is assumed.
  */
 const hasBeenPassed = `(d.lane IS NOT NULL AND (
-  EXISTS (SELECT 1 FROM (SELECT n.queue, n.lane FROM deliveries AS n WHERE n.seq > d.seq ORDER BY n.seq LIMIT 1000) AS p
-    WHERE p.queue = d.queue AND p.lane = d.lane)
+  EXISTS (SELECT 1 FROM (SELECT n.queue, n.lane FROM deliveries AS n WHERE n.seq > d.seq ORDER BY n.seq LIMIT 1000) AS thousand
+    WHERE thousand.queue = d.queue AND thousand.lane = d.lane)
   OR EXISTS (SELECT 1 FROM deliveries AS p WHERE p.seq > d.seq + 1000)))`;
 
 const insertReplays = createRowStatement(
@@ -266,7 +271,7 @@ export function planReplay(eventId: string, deliveries: readonly NewDelivery[], 
     statements: [
       { sql: "SELECT 1 FROM events WHERE id = ?", parameters: [eventId] },
       ...insertReplays(rows),
-      ...promote(deliveries),
+      ...promote(deliveries.map(({ queue, lane }) => ({ queue, lane: storableText(lane) }))),
     ],
     read: (results) => results[0]!.rows.length > 0,
   };

@@ -45,9 +45,10 @@ const migrations: readonly (readonly string[])[] = [[
     seen INTEGER NOT NULL CHECK (seen >= 1),
     mismatches INTEGER NOT NULL DEFAULT 0 CHECK (mismatches < seen),
     last_at INTEGER NOT NULL,
+    guarded INTEGER NOT NULL,
     PRIMARY KEY (source, key)
   ) STRICT, WITHOUT ROWID`,
-  `CREATE INDEX idempotency_content ON idempotency (source, sha256)`,
+  `CREATE INDEX idempotency_content ON idempotency (source, sha256) WHERE guarded = 1`,
   `CREATE INDEX idempotency_expiry ON idempotency (expires_at)`,
   `CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
@@ -87,7 +88,7 @@ const migrations: readonly (readonly string[])[] = [[
     result TEXT,
     lineage TEXT NOT NULL,
     redelivery_of TEXT,
-    origin TEXT NOT NULL CHECK (origin IN ('event', 'redelivery', 'replay')),
+    origin TEXT NOT NULL DEFAULT 'event' CHECK (origin IN ('event', 'redelivery', 'replay')),
     out_of_order INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     finished_at INTEGER,
@@ -104,6 +105,7 @@ const migrations: readonly (readonly string[])[] = [[
   `CREATE INDEX deliveries_lane ON deliveries (queue, lane, seq, finished_at) WHERE lane IS NOT NULL AND finished_at IS NULL`,
   `CREATE UNIQUE INDEX deliveries_lane_head ON deliveries (queue, lane)
     WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked')`,
+  `CREATE INDEX deliveries_version ON deliveries (queue, lane, version) WHERE version IS NOT NULL AND state = 'blocked'`,
   `CREATE INDEX deliveries_parked ON deliveries (queue) WHERE state = 'parked'`,
   `CREATE INDEX deliveries_dead ON deliveries (queue) WHERE state = 'dead'`,
   `CREATE TABLE attempts (

@@ -43,6 +43,8 @@ export interface IdempotencyTable {
   /** How many of those had another body. */
   mismatches: number;
   last_at: number;
+  /** 1 where its source looks for the same content under another id; only these are in the index of contents. */
+  guarded: number;
 }
 
 export interface QueuesTable {
@@ -86,7 +88,7 @@ export interface DeliveriesTable {
   result: string | null;
   lineage: string;
   redelivery_of: string | null;
-  origin: "event" | "redelivery" | "replay";
+  origin: Generated<"event" | "redelivery" | "replay">;
   out_of_order: number;
   created_at: number;
   finished_at: number | null;

@@ -118,7 +118,7 @@ Deno.test("loadConfig: the contract's sample loads", async () => {
     trustedProxies: ["127.0.0.1/32"],
   });
   assertEquals(config.storage, { url: `file:${project.path("weir.db")}`, authToken: undefined });
-  assertEquals(config.idempotencyMs, 604_800_000);
+  assertEquals(config.retention.idempotencyMs, 604_800_000);
   assertEquals([...config.sources.keys()], ["github", "stripe", "acme", "app"]);
   const github = config.sources.get("github") as HttpSource;
   assertEquals([github.path, github.bodyBytesMax], ["/hooks/github", 1_048_576]);

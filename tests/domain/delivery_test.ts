@@ -101,13 +101,35 @@ Deno.test("settle: running, interrupted -> ready, due now and not counted", () =
   });
 });
 
+Deno.test("settle: what is exhausted, rejected or poison is parked where the route says so, and halts its queue", () => {
+  const once = { retry: { attempts: 1, scheduleMs: [1], jitter: 0 } };
+  const outcomes: Outcome[] = [
+    { kind: "failed", reason: "no" },
+    { kind: "rejected", reason: "never" },
+    { kind: "failed", reason: "gone", died: true },
+  ];
+  for (const outcome of outcomes) {
+    const before = { failures: 2, deaths: 2 };
+    for (const onExhausted of ["park", "halt"] as const) {
+      const settled = settle(before, outcome, { ...once, onExhausted }, at);
+      assertEquals([settled.state, settled.state === "parked" && settled.halt], ["parked", onExhausted === "halt"]);
+    }
+    assertEquals(settle(before, outcome, { ...once, onExhausted: "dead" }, at).state, "dead");
+  }
+});
+
 Deno.test("isSuspect: true from the first death on", () => {
   assertEquals(isSuspect(fresh), false);
   assertEquals(isSuspect({ failures: 1, deaths: 1 }), true);
 });
 
-Deno.test("finishedStates: are states, and succeeded, dead and cancelled are all of them", () => {
-  assertEquals(finishedStates.filter((state) => deliveryStates.includes(state)), ["succeeded", "dead", "cancelled"]);
+Deno.test("finishedStates: are states, and succeeded, dead, cancelled and skipped are all of them", () => {
+  assertEquals(finishedStates.filter((state) => deliveryStates.includes(state)), [
+    "succeeded",
+    "dead",
+    "cancelled",
+    "skipped",
+  ]);
 });
 
 const outcomes: fc.Arbitrary<Outcome> = fc.oneof(

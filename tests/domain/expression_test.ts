@@ -4,7 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { keyLengthMax, keyOf, kindOf } from "../../core/domain/expression.ts";
+import { keyLengthMax, keyOf, kindOf, versionOf } from "../../core/domain/expression.ts";
 
 const value = (value: unknown) => keyOf({ kind: "value", value });
 
@@ -66,4 +66,15 @@ Deno.test("keyOf: every key it accepts survives UTF-8 and a column that ends at 
     assertEquals(new TextDecoder().decode(new TextEncoder().encode(made.key)), text);
     assert(!made.key.includes("\0"));
   }));
+});
+
+Deno.test("versionOf: numbers and dates can be compared, nothing is no version, the rest is an error", () => {
+  const versionOfValue = (value: unknown) => versionOf({ kind: "value", value });
+  assertEquals(versionOfValue(7.5), { ok: true, version: 7.5 });
+  assertEquals(versionOfValue(7n), { ok: true, version: 7 });
+  assertEquals(versionOfValue("2025-01-31T12:00:00Z"), { ok: true, version: Date.UTC(2025, 0, 31, 12) });
+  for (const none of [null, undefined]) assertEquals(versionOfValue(none), { ok: true });
+  assertEquals(versionOf({ kind: "missing", reason: "x" }), { ok: true });
+  assertEquals(versionOf({ kind: "error", reason: "x" }), { ok: false, reason: "x" });
+  for (const bad of ["7", "2025", NaN, Infinity, true, [], {}]) assertEquals(versionOfValue(bad).ok, false);
 });

@@ -2,14 +2,14 @@
  * Tests of `core/domain/handler_call.ts`: the event as a handler sees it, and what its return or throw comes to.
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { Event } from "../../core/domain/event.ts";
 import {
-  outcomeOfReturn,
-  outcomeOfThrow,
+  askedOutcome,
   Rejection,
   resultLengthMax,
+  resultText,
   RetryLater,
   toHandlerEvent,
 } from "../../core/domain/handler_call.ts";
@@ -50,8 +50,8 @@ Deno.test("toHandlerEvent: an item stands for itself, and a body that does not p
   assertEquals([broken.body, broken.time, broken.orderingKey], [null, undefined, undefined]);
 });
 
-Deno.test("outcomeOfReturn: what JSON can hold is kept as JSON", () => {
-  const table: [returned: unknown, result: string | undefined][] = [
+Deno.test("resultText: what JSON can hold is kept as JSON", () => {
+  const table: [returned: unknown, text: string | undefined][] = [
     [undefined, undefined],
     [null, "null"],
     [{ charged: 1 }, '{"charged":1}'],
@@ -60,13 +60,10 @@ Deno.test("outcomeOfReturn: what JSON can hold is kept as JSON", () => {
     [Symbol("mark"), undefined],
     [{ toJSON: () => 7 }, "7"],
   ];
-  for (const [returned, result] of table) {
-    const outcome = outcomeOfReturn(returned);
-    assertEquals([outcome.kind, outcome.kind === "succeeded" && outcome.result], ["succeeded", result]);
-  }
+  for (const [returned, text] of table) assertEquals(resultText(returned), { text });
 });
 
-Deno.test("outcomeOfReturn: a result that cannot be kept is still a success, and says so", () => {
+Deno.test("resultText: what cannot be kept is dropped with a note", () => {
   const round: Record<string, unknown> = {};
   round.round = round;
   const hostile = {
@@ -75,40 +72,34 @@ Deno.test("outcomeOfReturn: a result that cannot be kept is still a success, and
     },
   };
   for (const returned of [1n, round, hostile]) {
-    const outcome = outcomeOfReturn(returned);
-    assert(outcome.kind === "succeeded");
-    assertEquals(
-      String(JSON.parse((outcome as { result: string }).result)).startsWith("[a result that is not JSON: "),
-      true,
-    );
+    const { text, note } = resultText(returned);
+    assertEquals([text, note?.startsWith("the result was dropped: ")], [undefined, true]);
   }
-  const long = outcomeOfReturn("x".repeat(resultLengthMax - 1)) as { result: string };
-  assertEquals(JSON.parse(long.result), "[a result of 262145 characters, at most 262144 are kept]");
-  const fits = outcomeOfReturn("x".repeat(resultLengthMax - 2)) as { result: string };
-  assertEquals(fits.result.length, resultLengthMax);
+  assertEquals(resultText("x".repeat(resultLengthMax - 1)), {
+    note: "the result was dropped: 262145 characters of JSON, at most 262144 are kept",
+  });
+  assertEquals(resultText("x".repeat(resultLengthMax - 2)).text?.length, resultLengthMax);
 });
 
-Deno.test("outcomeOfThrow: a rejection, a retry for later, and anything else", () => {
-  assertEquals(outcomeOfThrow(new Rejection("nobody approved")), { kind: "rejected", reason: "nobody approved" });
-  assertEquals(outcomeOfThrow(new RetryLater("10m")), {
+Deno.test("askedOutcome: a rejection, a retry for later, and nothing for any other error", () => {
+  assertEquals(askedOutcome(new Rejection("nobody approved")), { kind: "rejected", reason: "nobody approved" });
+  assertEquals(askedOutcome(new RetryLater("10m")), {
     kind: "failed",
     reason: "the handler asked for a retry after 10m",
     retryAfterMs: 600_000,
   });
-  assertEquals(outcomeOfThrow(new RetryLater("1s", "busy")), { kind: "failed", reason: "busy", retryAfterMs: 1_000 });
-  assertEquals(outcomeOfThrow(new TypeError("no")), { kind: "failed", reason: "TypeError: no" });
-  assertEquals(outcomeOfThrow("text"), { kind: "failed", reason: "thrown: text" });
+  assertEquals(askedOutcome(new RetryLater("1s", "busy")), { kind: "failed", reason: "busy", retryAfterMs: 1_000 });
+  assertEquals(askedOutcome(new TypeError("no")), undefined);
 });
 
 Deno.test("RetryLater: what is not a duration is the caller's mistake", () => {
   for (const duration of ["", "soon", "10", "-1s"]) assertThrows(() => new RetryLater(duration), RangeError);
 });
 
-Deno.test("outcomeOfReturn, outcomeOfThrow: never throw, whatever the handler gave", () => {
+Deno.test("resultText, askedOutcome: never throw, whatever the handler gave", () => {
   fc.assert(fc.property(fc.anything({ withNullPrototype: true, withBigInt: true }), (value) => {
-    const returned = outcomeOfReturn(value);
-    assert(returned.kind === "succeeded");
-    if (returned.kind === "succeeded" && returned.result !== undefined) JSON.parse(returned.result);
-    assertEquals(outcomeOfThrow(value).kind, "failed");
+    const { text } = resultText(value);
+    if (text !== undefined) JSON.parse(text);
+    assertEquals(askedOutcome(value), undefined);
   }));
 });

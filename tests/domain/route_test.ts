@@ -28,6 +28,33 @@ const makeRoute = (parts: Partial<Route>): Route => ({
   ...parts,
 });
 
+Deno.test("match: a concurrency key makes that many sub-lanes, evenly dealt and always the same for an event", () => {
+  const key = expression({ kind: "value", value: "acme" });
+  const laneOf = (id: string, parts: Partial<Route> = { concurrencyKey: { key, limit: 3 } }) =>
+    match([makeRoute(parts)], { ...scope, event: { ...scope.event, id } })[0]!;
+  const lanes = Array.from({ length: 300 }, (_, n) => laneOf(`evt_${n}`)).map((one) =>
+    one.kind === "matched" && one.lane
+  );
+  assertEquals([...new Set(lanes)].sort(), ["acme#0", "acme#1", "acme#2"]);
+  for (const lane of new Set(lanes)) assertEquals(lanes.filter((one) => one === lane).length > 60, true);
+  assertEquals(laneOf("evt_7"), laneOf("evt_7"));
+  const none = laneOf("evt_7", { concurrencyKey: { key: expression({ kind: "value", value: null }), limit: 3 } });
+  assertEquals([none.kind, "lane" in none && none.lane], ["matched", undefined]);
+  const broken = laneOf("e", { concurrencyKey: { key: expression({ kind: "error", reason: "no" }), limit: 3 } });
+  assertEquals([broken.kind, "reason" in broken && broken.reason], ["parked", "concurrency.key: no"]);
+});
+
+Deno.test("match: skip_older gives the delivery its version", () => {
+  const decide = (evaluation: Evaluation) => match([makeRoute({ skipOlder: expression(evaluation) })], scope)[0]!;
+  const seven = decide({ kind: "value", value: 7 });
+  assertEquals([seven.kind, "version" in seven && seven.version], ["matched", 7]);
+  const broken = decide({ kind: "value", value: "soon" });
+  assertEquals([broken.kind, "reason" in broken && broken.reason.startsWith("skip_older: a version must be")], [
+    "parked",
+    true,
+  ]);
+});
+
 Deno.test("match: one decision per route, with its reason", () => {
   const table: [Partial<Route>, kind: string, reason?: string][] = [
     [{}, "matched"],

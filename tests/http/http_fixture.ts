@@ -46,7 +46,7 @@ export function makeConfig(
       ...changed.server,
     },
     storage: { url: "file:/unused" },
-    idempotencyMs: 1_000,
+    retention: { eventsMs: 9_000, attemptsMs: 9_000, deadMs: 9_000, idempotencyMs: 1_000 },
     sources: new Map(sources.map((source) => [source.name, source])),
     routes: [],
     environment: {},

@@ -18,6 +18,7 @@ const row: QueueRow = {
   parked: 4,
   dead: 5,
   oldestAt: 1_500,
+  breaker: { failures: 0 },
 };
 
 Deno.test("createMetrics: counts what is observed", async () => {

@@ -7,7 +7,7 @@ import type { Value } from "../../core/store/database.ts";
 import type { PlannedRequest } from "./swarm.ts";
 import type { SimulatedBody } from "./work.ts";
 import { createSeededIds, type Machine, type RunningEngine, sourceNamed } from "./simulated_engine.ts";
-import { reach, type World } from "./world.ts";
+import { epochMs, reach, type World } from "./world.ts";
 
 /** After this long a sender takes it that there is no answer. */
 const answerLimitMs = 60_000;
@@ -31,6 +31,8 @@ export interface Clients {
   readonly pending: number;
   /** Cancels whatever waits for a person. */
   releaseParked(): Promise<void>;
+  /** Has every engine take the configuration on the operator's desk; in the quiet, until it has. */
+  reloadAll(): void;
 }
 
 /** Lets clients loose on the machines of a world. */
@@ -99,7 +101,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
       url: `http://localhost${source.path}`,
       headers: { "content-type": "application/json" },
       body: new TextEncoder().encode(JSON.stringify(events.length === 1 ? bodies[0] : { items: bodies })),
-      receivedAt: kernel.now + world.wallOffsetMs + 1_750_000_000_000,
+      receivedAt: wallNow(),
     }).then((intaken) => {
       if (reach(world, engine, "append before answer")) return;
       kernel.schedule(engine, chance.below(swarm.latencyMsMax + 1), () =>
@@ -130,13 +132,13 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   async function cancel(id: string | undefined): Promise<void> {
     const engine = anyEngine();
     if (id === undefined || engine === undefined) return;
-    // Until it is answered nobody can know whether it was done.
-    confirmed.cancelDoubted.add(id);
     const runsBefore = openRuns(world, id);
+    const doubted = confirmed.cancelDoubted.has(id);
+    confirmed.cancelDoubted.add(id); // until it is answered nobody can know whether it was done
     const done = await engine.store.cancel(id, { now: wallNow(), reason: "cancelled by the operator" }).catch(() => {});
     if (done !== undefined && engine.alive) engine.wake();
     world.trace(`operator cancels ${id}: ${done}`);
-    if (done === false) confirmed.cancelDoubted.delete(id);
+    if (done === false && !doubted) confirmed.cancelDoubted.delete(id);
     if (done !== true) return;
     confirmed.cancelled.add(id);
     const still = openRuns(world, id);
@@ -177,7 +179,11 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   }
 
   function wallNow(): number {
-    return 1_750_000_000_000 + kernel.now + world.wallOffsetMs;
+    return epochMs + kernel.now + world.wallOffsetMs;
+  }
+
+  function reloadAll(): void {
+    for (const { engine } of machines) engine?.reload().catch(() => void (world.quiet && later(1_000, reloadAll)));
   }
 
   function sometime(act: () => void): void {
@@ -197,11 +203,11 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   for (let n = 1; n <= swarm.reloads; n++) {
     sometime(() => {
       world.config = world.configs[n]!;
-      for (const { engine } of machines) engine?.reload().catch((error) => world.trace(`reload failed: ${error}`));
+      reloadAll();
     });
   }
   for (let n = 0; n < swarm.stops; n++) {
-    sometime(() => void machines[chance.below(machines.length)]!.engine?.stop());
+    sometime(() => void machines[chance.below(machines.length)]!.engine?.stop().catch(() => {}));
   }
   for (let n = 0; n < swarm.silences; n++) {
     sometime(() => machines[chance.below(machines.length)]!.silence(30_000 + chance.below(40_000)));
@@ -211,6 +217,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
       const most = swarm.shared ? 600_000 : 21_600_000;
       const ms = Math.round((chance.next() * 2 - 1) * most);
       world.wallOffsetMs += ms;
+      world.jumpedMs += Math.abs(ms);
       world.jumpedAt = kernel.now;
       world.trace(`the wall clock jumps by ${ms} ms`);
     });
@@ -221,6 +228,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     get pending() {
       return pending;
     },
+    reloadAll,
     releaseParked: () => pick("state = 'parked'").then(cancel),
   };
 }

@@ -9,9 +9,9 @@ import type { Statement } from "../../core/store/database.ts";
 export const commitKinds = {
   append: /INSERT INTO events/,
   claim: /^UPDATE deliveries SET state = 'running'/,
-  settle: /^UPDATE deliveries SET state = \?/,
+  settle: /^UPDATE deliveries SET state = \?, due_at/,
   recover: /SELECT seq, executions, claimed_at, \?, 'interrupted'/,
-  cancel: /^UPDATE deliveries SET state = 'cancelled'/,
+  cancel: /^UPDATE deliveries SET state = \?, finished_at/,
   redeliver: /INSERT INTO deliveries \([^)]*redelivery_of/,
   reload: /^INSERT INTO queues/,
   beat: /^INSERT INTO engines/,

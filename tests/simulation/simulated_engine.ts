@@ -128,7 +128,7 @@ async function run(
   const opened = await open(database, {
     boot: engine.name,
     now: clock.now(),
-    idempotencyMs: () => generation.config.idempotencyMs,
+    idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
   const store = bug?.store?.(opened, { database, random }) ?? opened;

@@ -57,6 +57,8 @@ export interface World {
   wallOffsetMs: number;
   /** When the wall clock was last set. */
   jumpedAt: number;
+  /** By how much in all, in either direction. */
+  jumpedMs: number;
   trace(line: string): void;
 }
 

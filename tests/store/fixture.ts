@@ -106,6 +106,8 @@ export function settlement(
     ? { state, failures, deaths, result }
     : state === "ready"
     ? { state, failures, deaths, dueAt, reason }
+    : state === "parked"
+    ? { state, failures, deaths, reason, halt: false }
     : { state, failures, deaths, reason };
   return {
     delivery,

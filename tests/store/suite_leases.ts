@@ -28,6 +28,7 @@ export const leaseTests: Record<string, StoreTest> = {
       queue,
       token: "tok-1",
       lane: "a",
+      version: undefined,
       executions: 1,
       failures: 0,
       deaths: 0,

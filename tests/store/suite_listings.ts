@@ -159,9 +159,20 @@ export const listingTests: Record<string, StoreTest> = {
     await store.settle(settlement(done!, "succeeded"));
     for (const lane of ["a", "a", "a", "b", undefined]) await append({ lane }, 1_003);
     await append({ parkedReason: "looked odd" }, 1_004);
+    const open = { paused: undefined, breaker: { failures: 0, openUntil: undefined } };
     assertEquals(await store.queues(), [
-      { route: "mirror", target: "ci", ready: 0, blocked: 0, running: 0, parked: 0, dead: 0, oldestAt: undefined },
-      { route: "orders", target: "", ready: 3, blocked: 2, running: 1, parked: 1, dead: 1, oldestAt: 1_002 },
+      {
+        route: "mirror",
+        target: "ci",
+        ready: 0,
+        blocked: 0,
+        running: 0,
+        parked: 0,
+        dead: 0,
+        oldestAt: undefined,
+        ...open,
+      },
+      { route: "orders", target: "", ready: 3, blocked: 2, running: 1, parked: 1, dead: 1, oldestAt: 1_002, ...open },
     ]);
     assertEquals(other !== queue, true);
   },

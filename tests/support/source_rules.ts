@@ -28,7 +28,7 @@ const directions: readonly {
   {
     from: /^core\/mod\.ts$/,
     to: ["core/weir.ts", "core/config/", "core/domain/"],
-    types: ["core/store/", "core/engine/"],
+    types: ["core/store/", "core/engine/", "core/http/"],
   },
   { from: /^plugins\//, to: ["plugins/", "core/plugin.ts"] },
   {

@@ -1,0 +1,160 @@
+/**
+ * One seed, from the empty log to the verdict: faults for a while, then quiet, in which everything must end.
+ */
+
+import { createHash } from "node:crypto";
+import { loadConfig } from "../../core/config/load.ts";
+import type { Config } from "../../core/domain/config.ts";
+import { migrate } from "../../core/store/migrations.ts";
+import { openSqlite } from "../../core/store/sqlite.ts";
+import { none } from "../../plugins/providers/none.ts";
+import { checkHistory } from "../support/check_history.ts";
+import { createRandom } from "../support/seeded_random.ts";
+import { createClients } from "./clients.ts";
+import type { CrashCounts } from "./crash_points.ts";
+import { checkFinally, checkLaneHeads, isAtRest, readFinally } from "./final_checks.ts";
+import { createKernel } from "./kernel.ts";
+import type { PlantedBug } from "./planted_bugs.ts";
+import { createMachine } from "./simulated_engine.ts";
+import { drawSwarm, type Swarm } from "./swarm.ts";
+import { createWorkshop } from "./work.ts";
+import type { Finding, World } from "./world.ts";
+
+/** In the quiet, this long without anybody starting work means that nobody ever will. */
+const stillMsMax = 600_000;
+
+/** The longest that even the fullest lane of failing work may take. */
+const quietMsMax = 3 * 86_400_000;
+
+/** How often it is looked whether all is at rest, and whether the lanes hold. */
+const lookMs = 5_000;
+
+/** What came of one seed. */
+export interface SimulationReport {
+  readonly seed: number;
+  readonly findings: readonly Finding[];
+  readonly crashes: CrashCounts;
+  /** Of everything that happened, in order: the same seed gives the same hash. */
+  readonly hash: string;
+  readonly steps: number;
+  readonly events: number;
+  readonly runs: number;
+  /** Virtual milliseconds. */
+  readonly tookMs: number;
+}
+
+/** How to simulate. */
+export interface SimulationOptions {
+  /** A folder for the log; best in memory. */
+  readonly folder: string;
+  readonly bug?: PlantedBug;
+  /** Hears every line of the timeline. */
+  readonly trace?: (line: string) => void;
+}
+
+/** Simulates one seed. */
+export async function simulate(seed: number, options: SimulationOptions): Promise<SimulationReport> {
+  // Each question has a source of its own, so that a change in one does not reshuffle the others.
+  const stream = (number: number) => createRandom(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b));
+  const swarm = drawSwarm(stream(1));
+  const path = `${options.folder}/simulated.db`;
+  await removeLog(path);
+  const disk = openSqlite(path);
+  await migrate(disk);
+  const kernel = createKernel(stream(2));
+  const hash = createHash("sha256");
+  const configs = await loadConfigs(swarm);
+  const world: World = {
+    swarm,
+    kernel,
+    chance: stream(3),
+    entropy: stream(4),
+    disk,
+    configs,
+    config: configs[0]!,
+    history: [],
+    findings: [],
+    crashes: {},
+    outside: { name: "outside", alive: true },
+    bug: options.bug,
+    quiet: false,
+    wallOffsetMs: 0,
+    jumpedAt: -1,
+    jumpedMs: 0,
+    trace(line) {
+      const text = `${String(kernel.now).padStart(9)} ${line}`;
+      hash.update(text);
+      options.trace?.(text);
+    },
+  };
+  const workshop = createWorkshop(world);
+  const machines = Array.from({ length: swarm.engines }, (_, at) => createMachine(world, { name: `e${at}`, workshop }));
+  const clients = createClients(world, machines);
+
+  let ended = false;
+  let runsSeen = 0;
+  let movedAt = 0;
+  function look(): void {
+    const stillMs = world.quiet ? kernel.now - movedAt : 0;
+    kernel.schedule(world.outside, Math.max(lookMs, stillMs / 10), async () => {
+      look();
+      world.findings.push(...await checkLaneHeads(disk));
+      if (world.findings.length > 0) ended = true;
+      if (!world.quiet) return;
+      await clients.releaseParked();
+      const runs = world.history.length;
+      if (runs !== runsSeen) movedAt = kernel.now;
+      runsSeen = runs;
+      const up = machines.every(({ engine }) => engine !== undefined);
+      if (up && clients.pending === 0 && await isAtRest(disk)) ended = true;
+      if (kernel.now - movedAt > stillMsMax + world.jumpedMs) ended = true;
+    });
+  }
+  look();
+  kernel.schedule(world.outside, swarm.faultsMs, () => {
+    world.quiet = true;
+    world.config = configs[0]!;
+    movedAt = kernel.now;
+    world.trace("quiet");
+    clients.reloadAll();
+  });
+  while (!ended && kernel.now < swarm.faultsMs + quietMsMax && await kernel.step());
+
+  world.history.push(...await readFinally(disk));
+  const verdict = checkHistory(world.history);
+  const findings = [
+    ...world.findings,
+    ...verdict.anomalies,
+    ...await checkFinally(world, { confirmed: clients.confirmed, outcomes: workshop.outcomes }),
+  ];
+  await disk.close();
+  return {
+    seed,
+    findings,
+    crashes: world.crashes,
+    hash: hash.digest("hex"),
+    steps: kernel.steps,
+    events: verdict.events,
+    runs: verdict.runs,
+    tookMs: kernel.now,
+  };
+}
+
+async function loadConfigs(swarm: Swarm): Promise<Config[]> {
+  const configs: Config[] = [];
+  for (const file of swarm.configs) {
+    const inlineHandlers = Object.keys(file.routes ?? {}).filter((name) => name.startsWith("inline"));
+    const loaded = await loadConfig(file, { providers: [none], inlineHandlers, environment: {} });
+    if (!loaded.ok) throw new TypeError(`the simulation's own configuration is not valid: ${Deno.inspect(loaded.issues)}`);
+    configs.push(loaded.config);
+  }
+  return configs;
+}
+
+async function removeLog(path: string): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    await Deno.remove(path + suffix).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}
