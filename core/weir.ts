@@ -5,6 +5,7 @@
 
 import type { Clock, Random } from "./domain/clock.ts";
 import type { Address, Config } from "./domain/config.ts";
+import { settle } from "./domain/delivery.ts";
 import type { Handler, RunnerFactories } from "./domain/handler.ts";
 import type { Provider } from "./domain/provider.ts";
 import { type ConfigIssue, formatIssue } from "./config/issue.ts";
@@ -149,6 +150,13 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     ...first.storage,
     boot: crypto.randomUUID(),
     now: clock.now(),
+    judgeLost: (delivery, { route: name }) => {
+      const route = first.routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
+      if (route === undefined) return undefined;
+      // This very process would have run it: whatever took the engine down may have been the handler.
+      const reason = "the engine died while it ran";
+      return settle(delivery, { kind: "failed", reason, died: true }, route, { now: clock.now(), random: random() });
+    },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     onFailure: (error) => {
       closed = "the log has failed";

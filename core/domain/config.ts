@@ -179,3 +179,12 @@ export function queueName(route: string, target: string): string {
 export function targetName(destination: Destination): string {
   return destination.kind === "target" ? destination.name : "";
 }
+
+/** Where deliveries of a queue go by this configuration; undefined when its route or its target is not in it. */
+export function destinationOf(
+  config: Pick<Config, "routes">,
+  queue: { readonly route: string; readonly target: string },
+): Destination | undefined {
+  const route = config.routes.find(({ name }) => name === queue.route);
+  return route?.destinations.find((destination) => targetName(destination) === queue.target);
+}

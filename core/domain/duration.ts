@@ -80,3 +80,18 @@ export function formatDuration(ms: number): string {
   }
   return text;
 }
+
+/**
+ * Reads a point in time as people write it: how long ago (`2h`, `7d`), a date or a time with its
+ * zone in ISO 8601, or epoch milliseconds.
+ *
+ * @returns epoch milliseconds, or undefined when the text is none of these
+ */
+export function parseMoment(text: string, now: number): number | undefined {
+  const agoMs = parseDuration(text);
+  if (agoMs !== undefined) return now - agoMs;
+  if (/^\d{10,15}$/.test(text)) return Number(text);
+  if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : at;
+}

@@ -43,3 +43,12 @@ export function shareOut<Key>(wants: readonly Want<Key>[], free: number): Map<Ke
 export function spacingMs(rate: Rate): number {
   return rate.perMs / rate.count;
 }
+
+/**
+ * When the next start is allowed; not later than `now` when it already is.
+ *
+ * @param rateAt when the bucket would be empty, were it never refilled (GCRA's theoretical arrival time)
+ */
+export function rateOpensAt(rateAt: number, rate: Rate, now: number): number {
+  return Math.max(rateAt, now - rate.perMs) + spacingMs(rate);
+}

@@ -10,10 +10,10 @@ import type { HttpSource } from "../domain/config.ts";
 import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
 import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
 import type { Answer, DescribedEvent } from "../domain/provider.ts";
-import { match } from "../domain/route.ts";
-import type { Appended, NewDelivery, NewEvent, Store } from "../store/store.ts";
-import type { Generation, Queue } from "./generation.ts";
+import type { Appended, NewEvent, Store } from "../store/store.ts";
+import type { Generation } from "./generation.ts";
 import type { Observer } from "./observer.ts";
+import { routeEvent, scopeOf, toDelivery } from "./routing.ts";
 import type { IdMaker } from "./system_clock.ts";
 
 /** Most events that one request may carry. */
@@ -101,7 +101,8 @@ export function createIntake(options: IntakeOptions): Intake {
     const queuesOf = new Map<string, string[]>();
     const events = batch.arrivals.map((arrival): NewEvent => {
       const id = makeId("evt");
-      const queues = route(arrival, { id, batch, current });
+      const scope = scopeOf({ ...arrival, id, source: batch.source }, batch);
+      const queues = routeEvent(scope, current, arrival.parkedReason);
       queuesOf.set(id, queues.map(({ queue }) => queue.name));
       return {
         id,
@@ -110,14 +111,7 @@ export function createIntake(options: IntakeOptions): Intake {
         idempotencyKey: arrival.id,
         time: arrival.time,
         sha256: createHash("sha256").update(arrival.item ?? batch.raw).digest("hex"),
-        deliveries: queues.map((routed): NewDelivery => ({
-          id: makeId("dlv"),
-          queue: routed.queue.id,
-          lane: routed.lane,
-          version: routed.version,
-          dueAt: routed.queue.route.delayMs === undefined ? undefined : batch.receivedAt + routed.queue.route.delayMs,
-          parkedReason: routed.parkedReason,
-        })),
+        deliveries: queues.map((routed) => toDelivery(routed, { id: makeId("dlv"), receivedAt: batch.receivedAt })),
       };
     });
     const { source, query, headers, raw, receivedAt } = batch;
@@ -281,39 +275,6 @@ function evaluateText(
   const key = keyOf(expression?.evaluate(scope) ?? { kind: "value", value: own });
   if (!key.ok) return { text: undefined, error: key.reason };
   return { text: key.key ?? own };
-}
-
-/** Where one event goes. */
-interface Routed {
-  readonly queue: Queue;
-  readonly lane?: string;
-  readonly version?: number;
-  readonly parkedReason?: string;
-}
-
-function route(arrival: Arrival, at: { id: string; batch: Batch; current: Generation }): Routed[] {
-  const { batch, current } = at;
-  const scope = scopeOf({ ...arrival, id: at.id, source: batch.source }, batch);
-  return match(current.config.routes, scope).flatMap((decision): Routed[] => {
-    if (decision.kind === "unmatched") return [];
-    const parkedReason = arrival.parkedReason ?? (decision.kind === "parked" ? decision.reason : undefined);
-    const lane = parkedReason === undefined && decision.kind === "matched" ? decision.lane : undefined;
-    const version = lane !== undefined && decision.kind === "matched" ? decision.version : undefined;
-    return current.queuesOf(decision.route).map((queue) => ({ queue, lane, version, parkedReason }));
-  });
-}
-
-function scopeOf(
-  event: DescribedEvent & { id: string; source: string },
-  request: { headers: HeaderMap; query: string; receivedAt: number },
-): Scope {
-  const { id, source, type, time } = event;
-  return {
-    event: { id, source, type, time, receivedAt: request.receivedAt },
-    body: event.body,
-    headers: request.headers,
-    query: Object.fromEntries(new URLSearchParams(request.query)),
-  };
 }
 
 function cleanType(type: string | undefined): string {

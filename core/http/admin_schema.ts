@@ -142,6 +142,10 @@ const queueRow: z.ZodType<QueueRow> = z.strictObject({
   oldestAt: at.optional(),
   paused: paused.optional(),
   breaker: z.strictObject({ failures: count, openUntil: at.optional() }),
+  rateAt: z.number(),
+  lanes: count,
+  laneDepthMax: count,
+  laneHeadAt: at.optional(),
 }).openapi("Queue");
 
 /** {@link StatusView} */

@@ -7,7 +7,7 @@ import type { BreakerPolicy } from "../domain/breaker.ts";
 import { spacingMs } from "../domain/throttle.ts";
 import type { Statement, Value } from "./database.ts";
 import { createRowStatement } from "./rows.ts";
-import type { ClaimedDelivery, Credit } from "./store.ts";
+import type { Credit, Lease } from "./store.ts";
 
 /** Stands for no limit where SQL wants a number. */
 const anyNumber = 2_147_483_647;
@@ -84,7 +84,7 @@ const clearFailures = `UPDATE queues SET failures = 0, open_until = NULL
 
 /** The statement that counts an outcome against a queue's breaker; valid while the delivery's lease holds. */
 export function countOutcome(
-  delivery: ClaimedDelivery,
+  delivery: Lease,
   outcome: { failed: boolean; breaker: BreakerPolicy; now: number },
 ): Statement {
   const { queue, seq, token } = delivery;

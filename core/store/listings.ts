@@ -3,9 +3,9 @@
  * a bounded number of rows in a single statement, so that no reader holds up the WAL.
  */
 
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { DeliveryState } from "../domain/delivery.ts";
-import type { DeliveriesTable, Tables } from "./schema.ts";
+import type { DeliveriesTable, QueuesTable, Tables } from "./schema.ts";
 import type {
   AttemptRow,
   DeliveryDetail,
@@ -16,6 +16,7 @@ import type {
   EventRow,
   Page,
   Paused,
+  QueueGate,
   QueueRow,
   SourceRow,
 } from "./store.ts";
@@ -29,15 +30,17 @@ export const attemptsShownMax = 50;
 
 /** Reads a page of events, newest first. */
 export async function listEvents(db: Kysely<Tables>, filter: EventFilter): Promise<Page<EventRow>> {
-  let query = selectEvents(db).orderBy("e.seq", "desc").limit(pageLimit(filter.limit));
+  const ascending = filter.after !== undefined;
+  let query = selectEvents(db).orderBy("e.seq", ascending ? "asc" : "desc").limit(pageLimit(filter.limit));
   if (filter.source !== undefined) query = query.where("e.source", "=", filter.source);
   if (filter.type !== undefined) query = query.where("e.type", "=", storableText(filter.type)!);
   if (filter.since !== undefined) query = query.where("e.received_at", ">=", filter.since);
   if (filter.until !== undefined) query = query.where("e.received_at", "<", filter.until);
   if (filter.before !== undefined) query = query.where("e.seq", "<", filter.before);
+  if (filter.after !== undefined) query = query.where("e.seq", ">", filter.after);
   const found = await query.execute();
   const states = await countStates(db, found.map(({ seq }) => seq));
-  return toPage(found.map((row) => toEventRow(row, states.get(row.seq) ?? {})), filter.limit);
+  return toPage(found.map((row) => toEventRow(row, states.get(row.seq) ?? {})), filter);
 }
 
 /** Reads one event with the request that carried it and its deliveries. */
@@ -64,20 +67,22 @@ export async function readEvent(db: Kysely<Tables>, id: string): Promise<EventDe
 /** States with a partial index of their own. Their rows are few beside the finished ones, so they are sorted, not searched for. */
 const indexedStates: ReadonlySet<DeliveryState | undefined> = new Set(["ready", "running", "parked", "dead"] as const);
 
-/** Reads a page of deliveries, newest first. The page is found first and dressed afterwards. */
+/** Reads a page of deliveries. The page is found first and dressed afterwards. */
 export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter): Promise<Page<DeliveryRow>> {
   // "+" keeps SQLite from walking the whole table backwards; a state as a literal lets it use that state's index.
   const seq = sql.raw<number>(indexedStates.has(filter.state) ? "+seq" : "seq");
-  let found = selectMatching(db, filter).select("seq").orderBy(seq, "desc").limit(pageLimit(filter.limit));
+  const order = filter.after === undefined ? "desc" : "asc";
+  let found = selectMatching(db, filter).select("seq").orderBy(seq, order).limit(pageLimit(filter.limit));
   if (filter.before !== undefined) found = found.where(seq, "<", filter.before);
-  const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", "desc").execute();
-  return toPage(rows.map(toDeliveryRow), filter.limit);
+  if (filter.after !== undefined) found = found.where(seq, ">", filter.after);
+  const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", order).execute();
+  return toPage(rows.map(toDeliveryRow), filter);
 }
 
 /** Counts what a filter matches. */
 export async function countDeliveries(
   db: Kysely<Tables>,
-  filter: Omit<DeliveryFilter, "limit" | "before">,
+  filter: Omit<DeliveryFilter, "limit" | "before" | "after">,
 ): Promise<number> {
   const { count } = await selectMatching(db, filter)
     .select((eb) => eb.fn.countAll<number>().as("count")).executeTakeFirstOrThrow();
@@ -85,7 +90,7 @@ export async function countDeliveries(
 }
 
 // deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
-function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit" | "before">) {
+function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit" | "before" | "after">) {
   let found = db.selectFrom("deliveries");
   if (filter.route !== undefined || filter.target !== undefined) {
     let queues = db.selectFrom("queues").select("id");
@@ -95,6 +100,8 @@ function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit"
   }
   if (filter.lane !== undefined) found = found.where("lane", "=", storableText(filter.lane));
   if (filter.state !== undefined) found = found.where("state", "=", sql.lit(filter.state));
+  // Nothing new is said here; it is what the index of lanes is to be recognised by.
+  if (filter.state === "blocked") found = found.where("lane", "is not", null).where("finished_at", "is", null);
   if (filter.eventId !== undefined) {
     found = found.where("event_seq", "=", db.selectFrom("events").select("seq").where("id", "=", filter.eventId));
   }
@@ -143,36 +150,54 @@ export async function readDelivery(db: Kysely<Tables>, id: string): Promise<Deli
 
 /** Each line reads one partial index and nothing else, so finished work and, but for its index entry, waiting work cost nothing. */
 const queueCounts = sql<
-  { queue: number; of: keyof QueueRow | "laned" | "heads"; count: number; oldest: number | null }
+  { queue: number; of: keyof QueueRow; count: number; oldest: number | null }
 >`
   SELECT queue, 'ready' AS of, count(*) AS count, min(created_at) AS oldest FROM deliveries WHERE state = 'ready' GROUP BY queue
   UNION ALL SELECT queue, 'running', count(*), min(created_at) FROM deliveries WHERE state = 'running' GROUP BY queue
   UNION ALL SELECT queue, 'parked', count(*), min(created_at) FROM deliveries WHERE state = 'parked' GROUP BY queue
-  UNION ALL SELECT queue, 'dead', count(*), NULL FROM deliveries WHERE state = 'dead' GROUP BY queue
-  UNION ALL SELECT queue, 'laned', count(*), NULL FROM deliveries
-    WHERE lane IS NOT NULL AND finished_at IS NULL GROUP BY queue
-  UNION ALL SELECT queue, 'heads', count(*), NULL FROM deliveries
-    WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked') GROUP BY queue`;
+  UNION ALL SELECT queue, 'dead', count(*), NULL FROM deliveries WHERE state = 'dead' GROUP BY queue`;
+
+/** One walk along the index of lanes. The oldest head is the one that came first: position is the order of the log. */
+const laneCounts = sql<{ queue: number; lanes: number; open: number; depth: number; head: number }>`
+  SELECT totals.*, d.created_at AS head
+  FROM (SELECT queue, count(*) AS lanes, sum(depth) AS open, max(depth) AS depth, min(first) AS first
+    FROM (SELECT queue, count(*) AS depth, min(seq) AS first FROM deliveries
+      WHERE lane IS NOT NULL AND finished_at IS NULL GROUP BY queue, lane) AS lanes GROUP BY queue) AS totals
+  CROSS JOIN deliveries AS d ON d.seq = totals.first`;
+
+/** Reads what decides whether a queue lets anything through. */
+export async function listGates(db: Kysely<Tables>): Promise<QueueGate[]> {
+  const queues = await db.selectFrom("queues").selectAll()
+    .select((eb) =>
+      eb.selectFrom("deliveries").select((d) => d.fn.countAll<number>().as("count"))
+        .whereRef("queue", "=", "queues.id").where("state", "=", sql.lit<DeliveryState>("running")).as("running")
+    )
+    .orderBy("route").orderBy("target").execute();
+  return queues.map((queue) => ({ ...toGate(queue), running: queue.running ?? 0 }));
+}
 
 /** Counts the open and the dead deliveries of every queue. The oldest open one is never blocked: what blocks it is older. */
 export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
   const queues = await db.selectFrom("queues").selectAll().orderBy("route").orderBy("target").execute();
   const { rows } = await queueCounts.execute(db);
+  const { rows: laneRows } = await laneCounts.execute(db);
   return queues.map((queue) => {
+    const laned = laneRows.find((row) => row.queue === queue.id);
     const own = rows.filter((row) => row.queue === queue.id);
     const count = (of: (typeof rows)[number]["of"]): number => own.find((row) => row.of === of)?.count ?? 0;
     const oldest = own.flatMap((row) => row.oldest ?? []);
     return {
-      route: queue.route,
-      target: queue.target,
+      ...toGate(queue),
       ready: count("ready"),
-      blocked: count("laned") - count("heads"),
+      // Every lane with something open in it has one head, which is not blocked.
+      blocked: laned === undefined ? 0 : laned.open - laned.lanes,
       running: count("running"),
       parked: count("parked"),
       dead: count("dead"),
       oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,
-      paused: toPaused(queue),
-      breaker: { failures: queue.failures, openUntil: queue.open_until ?? undefined },
+      lanes: laned?.lanes ?? 0,
+      laneDepthMax: laned?.depth ?? 0,
+      laneHeadAt: laned?.head,
     };
   });
 }
@@ -181,6 +206,16 @@ export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
 export async function listSources(db: Kysely<Tables>): Promise<SourceRow[]> {
   const rows = await db.selectFrom("sources").selectAll().orderBy("name").execute();
   return rows.map((row) => ({ name: row.name, paused: toPaused(row), cronAt: row.cron_at ?? undefined }));
+}
+
+function toGate(queue: Selectable<QueuesTable>): Omit<QueueGate, "running"> {
+  return {
+    route: queue.route,
+    target: queue.target,
+    paused: toPaused(queue),
+    breaker: { failures: queue.failures, openUntil: queue.open_until ?? undefined },
+    rateAt: queue.rate_at,
+  };
 }
 
 function toPaused(row: { paused_at: number | null; paused_reason: string | null }): Paused | undefined {
@@ -249,8 +284,12 @@ function pageLimit(limit: number): number {
   return Math.max(1, Math.min(limit, pageRowsMax));
 }
 
-function toPage<Row extends { seq: number }>(rows: Row[], limit: number): Page<Row> {
-  return { rows, nextBefore: rows.length === pageLimit(limit) ? rows.at(-1)!.seq : undefined };
+function toPage<Row extends { seq: number }>(
+  rows: Row[],
+  { after, limit }: { after?: number; limit: number },
+): Page<Row> {
+  const next = rows.length === pageLimit(limit) ? rows.at(-1)!.seq : undefined;
+  return after === undefined ? { rows, nextBefore: next } : { rows, nextAfter: next };
 }
 
 function toEventRow(

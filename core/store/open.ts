@@ -18,6 +18,7 @@ import {
   countDeliveries,
   listDeliveries,
   listEvents,
+  listGates,
   listQueues,
   listSources,
   readDelivery,
@@ -25,6 +26,7 @@ import {
 } from "./listings.ts";
 import { migrate } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
+import { type JudgeLost, recoverClaims } from "./recovery.ts";
 import { openSqlite } from "./sqlite.ts";
 import {
   type Appended,
@@ -50,6 +52,8 @@ export interface OpenStoreOptions {
   readonly idempotencyMs: () => number;
   /** Called once when the disk has failed: nothing more may be promised until the process starts again. */
   readonly onFailure?: (error: Error) => void;
+  /** What becomes of deliveries that a dead engine was running. Default: they were interrupted. Local files only. */
+  readonly judgeLost?: JudgeLost;
 }
 
 /** The file on which the child processes of an engine hold a shared lock; undefined for a remote log. */
@@ -111,8 +115,7 @@ export interface LogOptions extends Omit<OpenStoreOptions, "url" | "authToken" |
 export async function ownLog(database: Database, options: LogOptions & { lock?: FileLock }): Promise<Store> {
   await migrate(database);
   // The lock proves that whoever claimed these is gone, so their leases end here and not by the clock.
-  const reclaim = planReclaim({ of: "all", now: options.now, reason: "the engine that ran it is gone" });
-  const recovered = reclaim.read(await database.write(reclaim.statements));
+  const recovered = await recoverClaims(database, { now: options.now, judge: options.judgeLost });
   return createStore(database, options, { recovered, lock: options.lock });
 }
 
@@ -189,6 +192,7 @@ function createStore(
     delivery: (id) => readDelivery(db, id),
     deliveries: (filter) => listDeliveries(db, filter),
     countDeliveries: (filter) => countDeliveries(db, filter),
+    gates: () => listGates(db),
     queues: () => listQueues(db),
     sources: () => listSources(db),
     lanes: (filter) => listLanes(db, filter),

@@ -76,15 +76,19 @@ export interface Credit {
   readonly breaker?: BreakerPolicy;
 }
 
-/** A delivery that now belongs to this engine until it is settled. */
-export interface ClaimedDelivery {
-  /** Its position: the order of the log. */
+/** The right to settle a delivery, for as long as its token is in the log. */
+export interface Lease {
+  /** Position of the delivery: the order of the log. */
   readonly seq: number;
   readonly id: string;
   readonly queue: QueueId;
   readonly token: string;
   readonly lane?: string;
   readonly version?: number;
+}
+
+/** A delivery that now belongs to this engine until it is settled. */
+export interface ClaimedDelivery extends Lease {
   /** Claims so far, this one included: the attempt's number in the log. */
   readonly executions: number;
   readonly failures: number;
@@ -103,7 +107,7 @@ export interface Claim {
 
 /** The end of one attempt. */
 export interface Settlement {
-  readonly delivery: ClaimedDelivery;
+  readonly delivery: Lease;
   /** Of its queue; counts this outcome. */
   readonly breaker?: BreakerPolicy;
   readonly transition: Transition;
@@ -196,10 +200,14 @@ export interface AttemptRow {
   readonly codeHash?: string;
 }
 
-/** A page of a listing: newest first. Hand `nextBefore` back as `before` for the next one. */
+/**
+ * A page of a listing: newest first, or oldest first when it was asked for by `after`. Hand `nextBefore` back as `before`,
+ * or `nextAfter` as `after`, for the next one.
+ */
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly nextBefore?: number;
+  readonly nextAfter?: number;
 }
 
 /** Which events to list. */
@@ -211,6 +219,8 @@ export interface EventFilter {
   /** Only received before. Epoch milliseconds. */
   readonly until?: number;
   readonly before?: number;
+  /** Oldest first, and only those after this position. */
+  readonly after?: number;
   readonly limit: number;
 }
 
@@ -230,23 +240,37 @@ export interface DeliveryFilter {
   /** Only those that nothing repeats yet. */
   readonly unrepeated?: boolean;
   readonly before?: number;
+  /** Oldest first, and only those after this position. */
+  readonly after?: number;
   readonly limit: number;
 }
 
-/** The open deliveries of one queue, and its dead ones. */
-export interface QueueRow {
+/** What decides whether a queue lets anything through now. */
+export interface QueueGate {
   readonly route: string;
   readonly target: string;
+  readonly running: number;
+  /** Since when and why nothing is taken from it. */
+  readonly paused?: Paused;
+  readonly breaker: BreakerState;
+  /** When the bucket of its rate limit would be empty, were it never refilled. */
+  readonly rateAt: number;
+}
+
+/** The open deliveries of one queue, and its dead ones. */
+export interface QueueRow extends QueueGate {
   readonly ready: number;
   readonly blocked: number;
-  readonly running: number;
   readonly parked: number;
   readonly dead: number;
   /** When the oldest open delivery was created. */
   readonly oldestAt?: number;
-  /** Since when and why nothing is taken from it. */
-  readonly paused?: Paused;
-  readonly breaker: BreakerState;
+  /** Lanes with something open in them. */
+  readonly lanes: number;
+  /** Open deliveries of the longest of them. */
+  readonly laneDepthMax: number;
+  /** When the oldest head of a lane was created. */
+  readonly laneHeadAt?: number;
 }
 
 /** Somebody, or `on_exhausted: halt`, stopped a queue or a source. */
@@ -344,7 +368,9 @@ export interface Store {
   events(filter: EventFilter): Promise<Page<EventRow>>;
   delivery(id: string): Promise<DeliveryDetail | undefined>;
   deliveries(filter: DeliveryFilter): Promise<Page<DeliveryRow>>;
-  countDeliveries(filter: Omit<DeliveryFilter, "limit" | "before">): Promise<number>;
+  countDeliveries(filter: Omit<DeliveryFilter, "limit" | "before" | "after">): Promise<number>;
+  /** Cheap, however much waits. */
+  gates(): Promise<QueueGate[]>;
   queues(): Promise<QueueRow[]>;
   sources(): Promise<SourceRow[]>;
   lanes(filter: LaneFilter): Promise<LaneRow[]>;

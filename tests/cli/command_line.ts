@@ -21,11 +21,13 @@ export interface CommandOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** The compiled binary to run instead of the sources. */
+  readonly binary?: string;
 }
 
 function command(args: readonly string[], options: CommandOptions, stdin: "piped" | "null"): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", main, ...args],
+  return new Deno.Command(options.binary ?? Deno.execPath(), {
+    args: options.binary === undefined ? ["run", "-A", main, ...args] : [...args],
     cwd: options.cwd,
     env: { NO_COLOR: "1", ...options.env },
     stdin,
@@ -48,6 +50,7 @@ export async function runWeir(args: readonly string[], options: CommandOptions):
 
 /** An engine that runs in a process of its own. */
 export interface EngineProcess {
+  readonly pid: number;
   /** Where it takes events. */
   readonly ingestUrl: string;
   /** What other commands need to find it. */
@@ -77,6 +80,7 @@ export async function startWeir(args: readonly string[], options: CommandOptions
     return status;
   });
   const engine = {
+    pid: child.pid,
     line: watched.line,
     kill: (signal: Deno.Signal) => child.kill(signal),
     closeStdout: () => stdout.cancel(),

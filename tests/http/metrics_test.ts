@@ -19,6 +19,10 @@ const row: QueueRow = {
   dead: 5,
   oldestAt: 1_500,
   breaker: { failures: 0 },
+  rateAt: 0,
+  lanes: 2,
+  laneDepthMax: 2,
+  laneHeadAt: 2_500,
 };
 
 Deno.test("createMetrics: counts what is observed", async () => {

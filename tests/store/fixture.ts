@@ -45,6 +45,8 @@ export interface EventSpec extends Partial<Omit<NewEvent, "deliveries" | "idempo
   readonly queues?: readonly QueueId[];
   readonly lane?: string;
   readonly parkedReason?: string;
+  readonly version?: number;
+  readonly dueAt?: number;
 }
 
 /** Builds a request; one event per spec, one delivery per queue of it. */
@@ -58,12 +60,12 @@ export function newRequest(specs: EventSpec | readonly EventSpec[], request: Par
     raw: new TextEncoder().encode("{}"),
     receivedAt: 1_000,
     configHash: "cfg",
-    events: list.map(({ key, queues = [], lane, parkedReason, ...event }): NewEvent => ({
+    events: list.map(({ key, queues = [], lane, parkedReason, version, dueAt, ...event }): NewEvent => ({
       id: uniqueId("evt"),
       type: "order.paid",
       idempotencyKey: key,
       sha256: "0".repeat(64),
-      deliveries: queues.map((queue) => ({ id: uniqueId("dlv"), queue, lane, parkedReason })),
+      deliveries: queues.map((queue) => ({ id: uniqueId("dlv"), queue, lane, parkedReason, version, dueAt })),
       ...event,
     })),
     ...request,

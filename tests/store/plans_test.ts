@@ -7,7 +7,14 @@ import { assert, assertEquals } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
 import { planClaim } from "../../core/store/claims.ts";
 import { createKysely, type Database, type Statement } from "../../core/store/database.ts";
-import { planEnd, planReclaim, planRedeliver, planSettle } from "../../core/store/deliveries.ts";
+import {
+  planEnd,
+  planReclaim,
+  planRedeliver,
+  planReplay,
+  planResume,
+  planSettle,
+} from "../../core/store/deliveries.ts";
 import { listDeliveries, listEvents, listQueues, readDelivery, readEvent } from "../../core/store/listings.ts";
 import { migrate } from "../../core/store/migrations.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
@@ -21,6 +28,10 @@ const claim = { token: "t", boot: "b", now: 5_000 };
 const request = newRequest([1, 2, 3].map(() => ({ key: "k", queues: [1, 2], lane: "l" })));
 const claimed = { seq: 1, token: "t", queue: 1, lane: "l", executions: 1, failures: 0, deaths: 0 };
 const ends = [settlement(claimed as Parameters<typeof settlement>[0], "succeeded")];
+const versioned = settlement({ ...claimed, version: 1 } as Parameters<typeof settlement>[0], "succeeded");
+const breaker = { failures: 3, openMs: 1, openMsMax: 2 };
+const limited = { queue: 1, limit: 10, concurrency: 5, rateLimit: { count: 1, perMs: 1_000 }, breaker };
+const followers = "d USING COVERING INDEX deliveries_version (queue=? AND lane=? AND version>? AND version<?)";
 
 /** Statement lists of every write, and the indexes that each must be seen to use. */
 const writes: readonly [name: string, statements: readonly Statement[], indexes: readonly string[]][] = [
@@ -37,6 +48,32 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
   ]],
   ["settle", planSettle(ends).statements, [
     "deliveries USING INTEGER PRIMARY KEY (rowid=?)",
+    "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",
+  ]],
+  [
+    "append to a source that refuses replays",
+    planAppend([{ ...request, replays: "refuse" }], { idempotencyMs: 1 })
+      .statements,
+    ["i USING INDEX idempotency_content (source=? AND sha256=?)"],
+  ],
+  [
+    "append with skip_older",
+    planAppend([newRequest({ queues: [1], lane: "l", version: 1 })], { idempotencyMs: 1 })
+      .statements,
+    ["m USING PRIMARY KEY (queue=? AND lane=?)", followers],
+  ],
+  ["claim within limits", planClaim([limited], claim).statements, [
+    "queues USING INTEGER PRIMARY KEY (rowid=?)",
+    "deliveries USING COVERING INDEX deliveries_running (queue=?)",
+    "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
+  ]],
+  ["settle with skip_older and a breaker", planSettle([{ ...versioned, breaker }]).statements, [
+    "queues USING INTEGER PRIMARY KEY (rowid=?)",
+    followers,
+  ]],
+  ["resume", planResume("x", { now: 1 }).statements, ["deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)"]],
+  ["replay", planReplay("e", [{ id: "y", queue: 1, lane: "l" }], { now: 1 }).statements, [
+    "e USING COVERING INDEX sqlite_autoindex_events_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",
   ]],
   ["cancel", planEnd("x", { state: "cancelled", now: 1, reason: "" }).statements, [
@@ -99,7 +136,8 @@ async function explainRead(
 }
 
 async function checkReads(database: Database): Promise<void> {
-  const partial = /^SCAN (deliveries|queues) USING (COVERING )?INDEX \w+$/;
+  // What is counted of the lanes is walked too; it is as many rows as there are lanes.
+  const partial = /^SCAN ((deliveries|queues) USING (COVERING )?INDEX \w+|lanes|totals)$/;
   const bySearch: Record<string, (db: ReturnType<typeof createKysely>) => unknown> = {
     event: (db) => readEvent(db, "x"),
     delivery: (db) => readDelivery(db, "x"),
@@ -123,13 +161,15 @@ async function fill(database: Database): Promise<void> {
   await database.write([
     "INSERT INTO queues (id, route, target) VALUES (1, 'r', ''), (2, 's', '')",
     `${numbers} INSERT INTO requests SELECT 'req' || i, 'shop', '', '{}', x'00' FROM n`,
-    `${numbers} INSERT INTO events SELECT i, 'evt' || i, 'req' || i, 'shop', 't', 'k' || i, '${hash}', 1, 1, 'c', NULL, NULL FROM n`,
-    `${numbers} INSERT INTO idempotency SELECT 'shop', 'k' || i, 'evt' || i, '${hash}', 9, 1, 0, 1 FROM n`,
+    `${numbers} INSERT INTO events (id, request_id, source, type, idem_key, sha256, received_at, config_hash)
+     SELECT 'evt' || i, 'req' || i, 'shop', 't', 'k' || i, '${hash}', 1, 'c' FROM n`,
+    `${numbers} INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, last_at, guarded)
+     SELECT 'shop', 'k' || i, 'evt' || i, '${hash}', 9, 1, 1, 1 FROM n`,
     // A third is finished, a third is ready, a third is blocked behind ten heads.
-    `${numbers} INSERT INTO deliveries (id, event_seq, queue, lane, state, due_at, lineage, created_at, finished_at)
+    `${numbers} INSERT INTO deliveries (id, event_seq, queue, lane, state, due_at, lineage, origin, created_at, finished_at)
      SELECT 'dlv' || i, i, 1 + i % 2, iif(i % 3 = 2 OR i <= 30, 'lane' || (i % 10), NULL),
        CASE WHEN i % 3 = 0 THEN 'succeeded' WHEN i % 3 = 2 THEN 'blocked' ELSE iif(i <= 30, 'blocked', 'ready') END,
-       i, 'dlv' || i, i, iif(i % 3 = 0, i, NULL) FROM n`,
+       i, 'dlv' || i, 'event', i, iif(i % 3 = 0, i, NULL) FROM n`,
   ].map((sql) => ({ sql, parameters: [] })));
 }
 

@@ -159,7 +159,9 @@ export const listingTests: Record<string, StoreTest> = {
     await store.settle(settlement(done!, "succeeded"));
     for (const lane of ["a", "a", "a", "b", undefined]) await append({ lane }, 1_003);
     await append({ parkedReason: "looked odd" }, 1_004);
-    const open = { paused: undefined, breaker: { failures: 0, openUntil: undefined } };
+    const open = { paused: undefined, breaker: { failures: 0, openUntil: undefined }, rateAt: 0 };
+    const noLanes = { lanes: 0, laneDepthMax: 0, laneHeadAt: undefined };
+    const lanes = { lanes: 2, laneDepthMax: 3, laneHeadAt: 1_003 };
     assertEquals(await store.queues(), [
       {
         route: "mirror",
@@ -171,9 +173,25 @@ export const listingTests: Record<string, StoreTest> = {
         dead: 0,
         oldestAt: undefined,
         ...open,
+        ...noLanes,
       },
-      { route: "orders", target: "", ready: 3, blocked: 2, running: 1, parked: 1, dead: 1, oldestAt: 1_002, ...open },
+      {
+        route: "orders",
+        target: "",
+        ready: 3,
+        blocked: 2,
+        running: 1,
+        parked: 1,
+        dead: 1,
+        oldestAt: 1_002,
+        ...open,
+        ...lanes,
+      },
     ]);
+    assertEquals(
+      (await store.gates()).map(({ route, running }) => [route, running]),
+      [["mirror", 0], ["orders", 1]],
+    );
     assertEquals(other !== queue, true);
   },
 };

@@ -1,0 +1,28 @@
+/**
+ * Plants every bug in turn and simulates until it is found: `deno task sim:bugs [--seeds 300] [--only NAME]`. Exits 1
+ * when one is not found.
+ */
+
+import { parseArgs } from "node:util";
+import { makeMemoryFolder } from "./memory_folder.ts";
+import { plantedBugs } from "./planted_bugs.ts";
+import { simulate } from "./simulation.ts";
+
+const { values } = parseArgs({ options: { seeds: { type: "string", default: "300" }, only: { type: "string" } } });
+const seeds = Number(values.seeds);
+await using folder = await makeMemoryFolder();
+let missed = 0;
+for (const bug of plantedBugs) {
+  if (values.only !== undefined && !bug.name.includes(values.only)) continue;
+  const begun = performance.now();
+  let seed = 0;
+  let names = "";
+  for (; seed < seeds && names === ""; seed++) {
+    const { findings } = await simulate(seed, { folder: folder.path, bug });
+    names = [...new Set(findings.map(({ name }) => name))].join(", ");
+  }
+  const took = `${((performance.now() - begun) / 1_000).toFixed(1)} s`;
+  if (names === "") missed++;
+  console.log(`${bug.name}: ${names === "" ? `NOT FOUND in ${seeds} seeds` : `seed ${seed - 1}: ${names}`} (${took})`);
+}
+if (missed > 0) Deno.exitCode = 1;
