@@ -3,6 +3,8 @@
  * two ids never become one; everything else is what `JSON.parse` says.
  */
 
+import type { HeaderMap } from "./event.ts";
+
 /** A parsed body, or why it could not be parsed. */
 export type ParsedBody = { readonly ok: true; readonly value: unknown } | {
   readonly ok: false;
@@ -102,4 +104,11 @@ function depthExceeds(bytes: Uint8Array, limit: number): boolean {
     } else if (byte === 0x7d || byte === 0x5d) depth--;
   }
   return false;
+}
+
+/** An event's own body as expressions see it; undefined when the request's bytes do not parse any more. */
+export function eventBody(event: { raw: Uint8Array; item?: string; headers: HeaderMap }): unknown {
+  if (event.item !== undefined) return parseJsonText(event.item);
+  const parsed = parseBody(event.raw, event.headers["content-type"]);
+  return parsed.ok ? parsed.value : undefined;
 }

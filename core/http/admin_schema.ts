@@ -189,6 +189,7 @@ const deliveryMembers = {
   state,
   reason: z.string().optional(),
   dueAt: at.optional(),
+  behind: z.string().optional(),
   executions: count,
   failures: count,
   createdAt: at,
@@ -239,7 +240,6 @@ export const eventSchema: z.ZodType<EventView> = z.strictObject({
 export const deliverySchema: z.ZodType<DeliveryDetail> = z.strictObject({
   ...deliveryMembers,
   result: z.string().optional(),
-  behind: z.string().optional(),
   attempts: z.array(attemptRow),
 }).openapi("Delivery");
 

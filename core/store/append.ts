@@ -51,14 +51,17 @@ const insertEvents = createRowStatement(
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** A key whose event was refused as a replay belongs to the event that it replays: the next repeat finds that one. */
+/**
+ * A key whose event was refused as a replay belongs to the event that it replays: the next repeat finds that one. A purge
+ * may have erased that event and kept its key; then it is the oldest that is known.
+ */
 const yieldKeys = createRowStatement(
   4,
   (values) =>
     `UPDATE idempotency SET event_id = (
        SELECT i.event_id FROM idempotency AS i INDEXED BY idempotency_content
        WHERE i.guarded = 1 AND i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2
-         AND EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) LIMIT 1)
+       ORDER BY EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) DESC, i.event_id LIMIT 1)
      FROM (${values}) AS v
      WHERE idempotency.source = v.column1 AND idempotency.key = v.column2 AND idempotency.event_id = v.column4
        AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.id = v.column4)

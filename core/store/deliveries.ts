@@ -205,6 +205,29 @@ export function planEnd(
   };
 }
 
+/**
+ * Cancels what is open of events, unless something of the same event runs. Their lanes go on.
+ *
+ * @param eventSeqs a JSON list of positions
+ */
+export function cancelEvents(eventSeqs: string, end: { now: number; reason: string }): Statement[] {
+  return [
+    {
+      sql: `UPDATE deliveries SET state = 'cancelled', finished_at = ?, reason = ?
+        WHERE event_seq IN (SELECT value FROM json_each(?)) AND state IN ('blocked', 'ready', 'parked')
+          AND NOT EXISTS (SELECT 1 FROM deliveries AS r WHERE r.event_seq = deliveries.event_seq AND r.state = 'running')`,
+      parameters: [end.now, end.reason, eventSeqs],
+    },
+    {
+      sql: `UPDATE deliveries SET ${promoted} WHERE state = 'blocked' AND seq IN (
+        SELECT (SELECT min(d.seq) FROM deliveries AS d
+                WHERE d.queue = c.queue AND d.lane = c.lane AND d.lane IS NOT NULL AND d.finished_at IS NULL)
+        FROM json_each(?) AS j CROSS JOIN deliveries AS c ON c.event_seq = j.value WHERE c.lane IS NOT NULL)`,
+      parameters: [eventSeqs],
+    },
+  ];
+}
+
 /** Plans the release of a parked delivery: it keeps its place and begins its attempts anew. */
 export function planResume(deliveryId: string, at: { now: number }): Plan<boolean> {
   return {

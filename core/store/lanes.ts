@@ -2,45 +2,48 @@
  * Lanes as people see them. A lane is its open rows: what is at its head, why, and how many wait behind it.
  */
 
-import { type Kysely, sql } from "kysely";
-import type { DeliveryState } from "../domain/delivery.ts";
+import type { Kysely } from "kysely";
 import type { Tables } from "./schema.ts";
 import type { LaneFilter, LaneRow } from "./store.ts";
+import { storableText } from "./text.ts";
 
 /** Most lanes of one listing. */
 export const laneRowsMax = 500;
 
-/** Lists lanes with something open in them, the longest first. */
+/** Lists lanes with something open in them, the longest first. They are counted along their index, then dressed. */
 export async function listLanes(db: Kysely<Tables>, filter: LaneFilter): Promise<LaneRow[]> {
-  let query = db.selectFrom("deliveries as d")
-    .innerJoin("queues as q", "q.id", "d.queue")
-    .innerJoin(
-      "deliveries as h",
-      (join) =>
-        join.on("h.seq", "=", (eb) =>
-          eb.selectFrom("deliveries as o").select((o) => o.fn.min("o.seq").as("seq"))
-            .whereRef("o.queue", "=", "d.queue").whereRef("o.lane", "=", "d.lane").where("o.finished_at", "is", null)),
-    )
-    .select(["q.route", "q.target", "d.lane", "h.id as head", "h.state as head_state", "h.reason as head_reason"])
-    .select(["h.due_at as head_due_at", "h.failures as head_failures", "h.created_at as head_at"])
-    .select(sql<number>`count(*)`.as("depth"))
-    .where("d.lane", "is not", null).where("d.finished_at", "is", null)
-    .groupBy(["d.queue", "d.lane"])
-    .orderBy("depth", "desc").orderBy("h.created_at").limit(Math.max(1, Math.min(filter.limit, laneRowsMax)));
-  if (filter.route !== undefined) query = query.where("q.route", "=", filter.route);
-  if (filter.target !== undefined) query = query.where("q.target", "=", filter.target);
-  if (filter.lane !== undefined) query = query.where("d.lane", "=", filter.lane);
+  let lanes = db.selectFrom("deliveries")
+    .select((eb) => ["queue", "lane", eb.fn.min("seq").as("first"), eb.fn.countAll<number>().as("depth")])
+    .where("lane", "is not", null).where("finished_at", "is", null)
+    .groupBy(["queue", "lane"]);
+  if (filter.route !== undefined || filter.target !== undefined) {
+    let queues = db.selectFrom("queues").select("id");
+    if (filter.route !== undefined) queues = queues.where("route", "=", filter.route);
+    if (filter.target !== undefined) queues = queues.where("target", "=", filter.target);
+    lanes = lanes.where("queue", "in", queues);
+  }
+  if (filter.lane !== undefined) lanes = lanes.where("lane", "=", storableText(filter.lane));
+  const limit = Math.max(1, Math.min(filter.limit, laneRowsMax));
+  // Which lanes are among the longest is known before their heads are looked at, unless the heads have a say in it.
+  if (filter.headState === undefined) lanes = lanes.orderBy("depth", "desc").orderBy("first").limit(limit);
+  let query = db.selectFrom(lanes.as("l"))
+    .innerJoin("deliveries as h", "h.seq", "l.first")
+    .innerJoin("queues as q", "q.id", "l.queue")
+    .select(["q.route", "q.target", "l.lane", "l.depth", "h.id", "h.state", "h.reason", "h.due_at", "h.failures"])
+    .select("h.created_at")
+    .orderBy("l.depth", "desc").orderBy("l.first").limit(limit);
   if (filter.headState !== undefined) query = query.where("h.state", "=", filter.headState);
-  return (await query.execute()).map((row): LaneRow => ({
+  const rows = await query.execute();
+  return rows.map((row): LaneRow => ({
     route: row.route,
     target: row.target,
     lane: row.lane!,
     depth: row.depth,
-    head: row.head,
-    headState: row.head_state as DeliveryState,
-    headReason: row.head_reason ?? undefined,
-    headDueAt: row.head_state === "ready" ? row.head_due_at : undefined,
-    headFailures: row.head_failures,
-    headAt: row.head_at,
+    head: row.id,
+    headState: row.state,
+    headReason: row.reason ?? undefined,
+    headDueAt: row.state === "ready" ? row.due_at : undefined,
+    headFailures: row.failures,
+    headAt: row.created_at,
   }));
 }

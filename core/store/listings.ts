@@ -5,7 +5,7 @@
 
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { DeliveryState } from "../domain/delivery.ts";
-import type { DeliveriesTable, QueuesTable, Tables } from "./schema.ts";
+import type { QueuesTable, Tables } from "./schema.ts";
 import type {
   AttemptRow,
   DeliveryDetail,
@@ -126,7 +126,7 @@ function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit"
   return found;
 }
 
-/** Reads one delivery with its attempts and, while it is blocked, the head of its lane. */
+/** Reads one delivery with its attempts. */
 export async function readDelivery(db: Kysely<Tables>, id: string): Promise<DeliveryDetail | undefined> {
   const row = await selectDeliveries(db).select("d.result").where("d.id", "=", id).executeTakeFirst();
   if (row === undefined) return undefined;
@@ -135,7 +135,6 @@ export async function readDelivery(db: Kysely<Tables>, id: string): Promise<Deli
   return {
     ...toDeliveryRow(row),
     result: row.result ?? undefined,
-    behind: row.state === "blocked" ? await readHead(db, row) : undefined,
     attempts: attempts.reverse().map((attempt): AttemptRow => ({
       n: attempt.n,
       startedAt: attempt.started_at,
@@ -234,6 +233,10 @@ function selectEvents(db: Kysely<Tables>) {
     .select(["i.seen", "i.mismatches", "i.last_at"]);
 }
 
+/** What a blocked delivery waits for: the lowest open one of its lane. */
+const headOfLane = sql<string | null>`CASE WHEN d.state = 'blocked' THEN (SELECT h.id FROM deliveries AS h
+  WHERE h.queue = d.queue AND h.lane = d.lane AND h.lane IS NOT NULL AND h.finished_at IS NULL ORDER BY h.seq LIMIT 1) END`;
+
 // deno-lint-ignore explicit-function-return-type -- as above
 function selectDeliveries(db: Kysely<Tables>) {
   return db.selectFrom("deliveries as d")
@@ -250,7 +253,8 @@ function selectDeliveries(db: Kysely<Tables>) {
       "q.route",
       "q.target",
     ])
-    .select(["e.id as event_id", "e.type as event_type", "e.source"]);
+    .select(["e.id as event_id", "e.type as event_type", "e.source"])
+    .select(headOfLane.as("behind"));
 }
 
 async function countStates(
@@ -268,16 +272,6 @@ async function countStates(
     states.set(event_seq, { ...states.get(event_seq), [state]: count });
   }
   return states;
-}
-
-async function readHead(
-  db: Kysely<Tables>,
-  row: Pick<DeliveriesTable, "queue" | "lane">,
-): Promise<string | undefined> {
-  const head = await db.selectFrom("deliveries").select("id")
-    .where("queue", "=", row.queue).where("lane", "=", row.lane).where("finished_at", "is", null)
-    .orderBy("seq").limit(1).executeTakeFirst();
-  return head?.id;
 }
 
 function pageLimit(limit: number): number {
@@ -327,6 +321,7 @@ function toDeliveryRow(
     state: row.state,
     reason: row.reason ?? undefined,
     dueAt: row.state === "ready" ? row.due_at : undefined,
+    behind: row.behind ?? undefined,
     executions: row.executions,
     failures: row.failures,
     createdAt: row.created_at,

@@ -108,6 +108,7 @@ const migrations: readonly (readonly string[])[] = [[
   `CREATE INDEX deliveries_version ON deliveries (queue, lane, version) WHERE version IS NOT NULL AND state = 'blocked'`,
   `CREATE INDEX deliveries_parked ON deliveries (queue) WHERE state = 'parked'`,
   `CREATE INDEX deliveries_dead ON deliveries (queue) WHERE state = 'dead'`,
+  `CREATE INDEX deliveries_finished ON deliveries (finished_at, seq, state) WHERE finished_at IS NOT NULL`,
   `CREATE TABLE attempts (
     delivery INTEGER NOT NULL REFERENCES deliveries (seq),
     n INTEGER NOT NULL,
@@ -126,6 +127,7 @@ const migrations: readonly (readonly string[])[] = [[
     at INTEGER NOT NULL,
     PRIMARY KEY (queue, lane)
   ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX marks_at ON marks (at)`,
   `CREATE TABLE engines (
     boot TEXT PRIMARY KEY NOT NULL,
     beat INTEGER NOT NULL

@@ -9,7 +9,7 @@ import { planAppend } from "./append.ts";
 import { completeClaim, planClaim } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import { createKysely, type Database, type Plan } from "./database.ts";
-import { planEnd, planReclaim, planRedeliver, planReplay, planResume, planSettle, splitResults } from "./deliveries.ts";
+import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults } from "./deliveries.ts";
 import { planPauseQueue, planPauseSource } from "./pauses.ts";
 import { listLanes } from "./lanes.ts";
 import { type EngineWatch, watchEngines } from "./engines.ts";
@@ -25,6 +25,8 @@ import {
   readEvent,
 } from "./listings.ts";
 import { migrate } from "./migrations.ts";
+import { purgeBatch } from "./purge.ts";
+import { createExpiry } from "./retention.ts";
 import type { Tables } from "./schema.ts";
 import { type JudgeLost, recoverClaims } from "./recovery.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -59,6 +61,11 @@ export interface OpenStoreOptions {
 /** The file on which the child processes of an engine hold a shared lock; undefined for a remote log. */
 export function childLockFile(url: string): string | undefined {
   return url.startsWith("file:") ? `${filePath(url)}.children.lock` : undefined;
+}
+
+/** The log's own file; undefined for a remote log. */
+export function logFile(url: string): string | undefined {
+  return url.startsWith("file:") ? filePath(url) : undefined;
 }
 
 /**
@@ -186,6 +193,8 @@ function createStore(
     async pauseSource(name, paused) {
       await submitPlan(planPauseSource(name, paused));
     },
+    expire: createExpiry(database, { submit: submitPlan, isFile: opened.watch === undefined }),
+    purge: (filter, at) => purgeBatch(database, filter, { ...at, submit: submitPlan }),
     redeliver: (deliveryId, made) => submitPlan(planRedeliver(deliveryId, made)),
     event: (id) => readEvent(db, id),
     events: (filter) => listEvents(db, filter),

@@ -138,7 +138,8 @@ class SqliteFile implements Database {
     let known = this.#prepared.get(sql);
     if (known === undefined) {
       const statement = this.#db.prepare(sql);
-      known = { statement, returnsRows: statement.columns().length > 0 };
+      // A pragma that works in steps names no columns, and does one step only unless all of its rows are asked for.
+      known = { statement, returnsRows: statement.columns().length > 0 || sql.startsWith("PRAGMA") };
       if (this.#prepared.size >= preparedMax) this.#prepared.delete(this.#prepared.keys().next().value!);
     } else this.#prepared.delete(sql);
     this.#prepared.set(sql, known); // at the end of the map: the first is always the one unused for longest

@@ -10,6 +10,10 @@ import type { DeliveryState, Transition } from "../domain/delivery.ts";
 import type { Rate } from "../domain/duration.ts";
 import type { Event, HeaderMap } from "../domain/event.ts";
 import type { Outcome } from "../domain/outcome.ts";
+import type { Expired, Terms } from "./erase.ts";
+import type { PurgeAt, Purged, PurgeFilter } from "./purge.ts";
+
+export type { Expired, Purged, PurgeFilter };
 
 /** A verified request and the events in it, as the intake hands them over. All of it commits together. */
 export interface NewRequest {
@@ -168,6 +172,8 @@ export interface DeliveryRow {
   readonly reason?: string;
   /** When it may run next, while it is ready. */
   readonly dueAt?: number;
+  /** The delivery at the head of its lane, while it is blocked. */
+  readonly behind?: string;
   readonly executions: number;
   readonly failures: number;
   readonly createdAt: number;
@@ -184,8 +190,6 @@ export interface DeliveryRow {
 export interface DeliveryDetail extends DeliveryRow {
   /** The handler's return value as JSON text, or the target's status line. */
   readonly result?: string;
-  /** The delivery at the head of its lane, while it is blocked. */
-  readonly behind?: string;
   readonly attempts: readonly AttemptRow[];
 }
 
@@ -363,6 +367,11 @@ export interface Store {
   pauseQueue(queue: { route: string; target: string }, paused: Paused | undefined): Promise<boolean>;
   /** Remembers that a source takes no requests, or takes them again. */
   pauseSource(name: string, paused: Paused | undefined): Promise<void>;
+
+  /** Erases one short batch of what has aged out; see `retention.ts`. */
+  expire(terms: Terms): Promise<Expired>;
+  /** Erases one batch of the events that a filter describes, finished or not; see `purge.ts`. */
+  purge(filter: PurgeFilter, at: PurgeAt): Promise<Purged>;
 
   event(id: string): Promise<EventDetail | undefined>;
   events(filter: EventFilter): Promise<Page<EventRow>>;

@@ -17,13 +17,7 @@ import {
 import { type AttemptOutput, captureConsole, createAttemptOutput } from "./attempt_output.ts";
 import { describeFailure, type HandlerPlace } from "./failure.ts";
 import { closeDoors, guardImports } from "./sandbox.ts";
-import {
-  type AttemptHead,
-  type Verdict,
-  type WorkerCommand,
-  type WorkerReport,
-  type WorkerSetup,
-} from "./script_protocol.ts";
+import type { AttemptHead, Verdict, WorkerCommand, WorkerReport, WorkerSetup } from "./script_protocol.ts";
 
 /** One attempt in this worker. */
 interface Running {

@@ -4,6 +4,7 @@
  */
 
 import type { Value } from "../../core/store/database.ts";
+import { queueName } from "../../core/domain/config.ts";
 import type { PlannedRequest } from "./swarm.ts";
 import type { SimulatedBody } from "./work.ts";
 import { createSeededIds, type Machine, type RunningEngine, sourceNamed } from "./simulated_engine.ts";
@@ -22,6 +23,7 @@ export interface Confirmed {
   readonly redelivered: ReadonlySet<string>;
   /** Cancellations that were asked for and never answered. */
   readonly cancelDoubted: ReadonlySet<string>;
+  readonly skipAsked: ReadonlySet<string>;
 }
 
 /** The people of one world. */
@@ -29,8 +31,8 @@ export interface Clients {
   readonly confirmed: Confirmed;
   /** Requests without an answer yet, or about to be sent. */
   readonly pending: number;
-  /** Cancels whatever waits for a person. */
-  releaseParked(): Promise<void>;
+  /** Decides about whatever waits for a person. */
+  release(): Promise<void>;
   /** Has every engine take the configuration on the operator's desk; in the quiet, until it has. */
   reloadAll(): void;
 }
@@ -42,8 +44,11 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     cancelled: new Set<string>(),
     redelivered: new Set<string>(),
     cancelDoubted: new Set<string>(),
+    skipAsked: new Set<string>(),
   };
   const makeDeliveryId = createSeededIds(world);
+  /** When each queue was last told to go on. */
+  const goingOn = new Map<string, number>();
   let ops = 0;
   let pending = 0;
 
@@ -55,11 +60,12 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   function send(request: PlannedRequest, tries: number): void {
     const { events } = request;
     const engine = anyEngine();
-    const bodies = events.map(({ key, lane, fails, rejects, odd }): SimulatedBody => ({
+    const bodies = events.map(({ key, lane, fails, rejects, odd, version }): SimulatedBody => ({
       id: key,
       key: odd ? [lane] : lane,
       fails: Number.isFinite(fails) ? fails : null,
       rejects,
+      version,
     }));
     const own = events.map((event, at) => {
       const op = ++ops;
@@ -106,7 +112,9 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
       if (reach(world, engine, "append before answer")) return;
       kernel.schedule(engine, chance.below(swarm.latencyMsMax + 1), () =>
         close(() => {
-          if (intaken.kind !== "accepted") throw new TypeError(`a good request was answered ${JSON.stringify(intaken)}`);
+          if (intaken.kind !== "accepted") {
+            throw new TypeError(`a good request was answered ${JSON.stringify(intaken)}`);
+          }
           intaken.events.forEach(({ eventId, status }, at) => {
             history.push({ kind: "ingest", step: "ok", op: own[at]!, eventId, status });
             world.trace(`client hears ${events[at]!.key} ${status} as ${eventId}`);
@@ -152,6 +160,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     const engine = anyEngine();
     if (id === undefined || engine === undefined) return;
     const made = makeDeliveryId("dlv");
+    world.released.add(made);
     const done = await engine.store.redeliver(id, { id: made, now: wallNow() }).catch(() => {});
     if (done !== undefined && engine.alive) engine.wake();
     world.trace(`operator redelivers ${id} as ${made}: ${done}`);
@@ -159,6 +168,77 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     if (done === false) {
       world.findings.push({ name: "REFUSED", subject: id, detail: "is finished, and its redelivery was refused" });
     }
+  }
+
+  /** One thing that an operator does by hand, on whatever is in the state for it. */
+  async function intervene(): Promise<void> {
+    const kind = chance.below(4);
+    if (kind === 0) return await skip(await pick("finished_at IS NULL"));
+    if (kind === 1) return await resume(await pick("state = 'parked'"));
+    if (kind === 2) return await replay();
+    const { rows } = await world.disk.read({ sql: "SELECT route, target FROM queues ORDER BY id", parameters: [] });
+    const row = rows[chance.below(rows.length)];
+    if (row === undefined) return;
+    const queue = { route: String(row.route), target: String(row.target) };
+    pause(queue, true);
+    later(chance.below(60_000), () => pause(queue, false));
+  }
+
+  async function skip(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    confirmed.skipAsked.add(id);
+    await ask(`skips ${id}`, (engine) => engine.store.skip(id, { now: wallNow(), reason: "skipped by the operator" }));
+  }
+
+  async function resume(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    world.released.add(id);
+    await ask(`resumes ${id}`, (engine) => engine.store.resume(id, { now: wallNow() }));
+  }
+
+  /** The event of some delivery once more, for the same queue and lane. */
+  async function replay(): Promise<void> {
+    const id = await pick("true");
+    const sql =
+      "SELECT e.id AS event, d.queue, d.lane FROM deliveries AS d JOIN events AS e ON e.seq = d.event_seq WHERE d.id = ?";
+    const row = id === undefined ? undefined : (await world.disk.read({ sql, parameters: [id] })).rows[0];
+    if (row === undefined) return;
+    const made = {
+      id: makeDeliveryId("dlv"),
+      queue: Number(row.queue),
+      lane: (row.lane as string | null) ?? undefined,
+    };
+    world.released.add(made.id);
+    const done = await ask(
+      `replays ${row.event}`,
+      (engine) => engine.store.replay(String(row.event), [made], { now: wallNow() }),
+    );
+    if (done === true) confirmed.redelivered.add(made.id);
+  }
+
+  async function pause(queue: { route: string; target: string }, paused: boolean): Promise<void> {
+    const name = queueName(queue.route, queue.target);
+    const askedAt = kernel.now;
+    if (!paused) {
+      world.paused.delete(name);
+      goingOn.set(name, kernel.now);
+    }
+    const done = await ask(
+      `${paused ? "pauses" : "lets go on"} ${name}`,
+      (engine) =>
+        engine.store.pauseQueue(queue, paused ? { at: wallNow(), reason: "paused by the operator" } : undefined),
+    );
+    if (done === true && paused && (goingOn.get(name) ?? -1) < askedAt) world.paused.set(name, kernel.now);
+  }
+
+  /** Asks some engine for something; undefined when nobody answered. */
+  async function ask(what: string, act: (engine: RunningEngine) => Promise<boolean>): Promise<boolean | undefined> {
+    const engine = anyEngine();
+    if (engine === undefined) return undefined;
+    const done = await act(engine).catch(() => undefined);
+    if (done !== undefined && engine.alive) engine.wake();
+    world.trace(`operator ${what}: ${done}`);
+    return done;
   }
 
   /** A look in passing: the checker holds everything after it against what was seen. */
@@ -200,6 +280,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   for (let n = 0; n < swarm.redeliveries; n++) {
     sometime(() => void pick("finished_at IS NOT NULL").then(redeliver));
   }
+  for (let n = 0; n < swarm.interventions; n++) sometime(() => void intervene());
   for (let n = 1; n <= swarm.reloads; n++) {
     sometime(() => {
       world.config = world.configs[n]!;
@@ -229,7 +310,18 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
       return pending;
     },
     reloadAll,
-    releaseParked: () => pick("state = 'parked'").then(cancel),
+    async release() {
+      const { rows } = await world.disk.read({
+        sql: "SELECT route, target FROM queues WHERE paused_at IS NOT NULL ORDER BY id",
+        parameters: [],
+      });
+      for (const row of rows) pause({ route: String(row.route), target: String(row.target) }, false);
+      const id = await pick("state = 'parked'");
+      if (id === undefined) return;
+      if (chance.chance(0.2)) await cancel(id);
+      else if (world.released.has(id)) await skip(id);
+      else await resume(id);
+    },
   };
 }
 

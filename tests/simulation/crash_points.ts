@@ -12,6 +12,9 @@ export const commitKinds = {
   settle: /^UPDATE deliveries SET state = \?, due_at/,
   recover: /SELECT seq, executions, claimed_at, \?, 'interrupted'/,
   cancel: /^UPDATE deliveries SET state = \?, finished_at/,
+  resume: /^UPDATE deliveries SET state = 'ready', due_at = \?, failures = 0/,
+  replay: /INSERT INTO deliveries [^]*'replay'/,
+  pause: /^UPDATE queues SET paused_at = \?, paused_reason = \? WHERE route/,
   redeliver: /INSERT INTO deliveries \([^)]*redelivery_of/,
   reload: /^INSERT INTO queues/,
   beat: /^INSERT INTO engines/,
@@ -19,11 +22,18 @@ export const commitKinds = {
 
 export type CommitKind = keyof typeof commitKinds;
 
+const kindOfText = new Map<string, CommitKind | undefined>();
+
 /** What is being committed; a group may hold several kinds. */
-export function kindsOf(batch: readonly Statement[]): CommitKind[] {
-  return (Object.keys(commitKinds) as CommitKind[]).filter((kind) =>
-    batch.some(({ sql }) => commitKinds[kind].test(sql.trimStart()))
-  );
+export function kindsOf(batch: readonly Statement[]): readonly CommitKind[] {
+  const kinds = new Set(batch.map(({ sql }) => {
+    if (!kindOfText.has(sql)) {
+      const text = sql.trimStart();
+      kindOfText.set(sql, (Object.keys(commitKinds) as CommitKind[]).find((kind) => commitKinds[kind].test(text)));
+    }
+    return kindOfText.get(sql);
+  }));
+  return [...kinds].filter((kind) => kind !== undefined);
 }
 
 /** Every place. Before and after a commit means: before it begins, and after it holds but before anyone has heard. */
@@ -43,6 +53,12 @@ export const crashPointNames = [
   "cancel after commit",
   "redeliver before commit",
   "redeliver after commit",
+  "resume before commit",
+  "resume after commit",
+  "replay before commit",
+  "replay after commit",
+  "pause before commit",
+  "pause after commit",
   "reload before commit",
   "reload after commit",
   "reload before swap",
@@ -66,5 +82,5 @@ export function addCrashes(counts: CrashCounts, more: CrashCounts): void {
 
 /** Reached so seldom that a death there has to be more likely, or the place would hardly be tried. */
 export const seldomReached: ReadonlySet<CrashPoint> = new Set(
-  crashPointNames.filter((point) => /^(recover|cancel|redeliver|reload|beat|while)/.test(point)),
+  crashPointNames.filter((point) => /^(recover|cancel|redeliver|resume|replay|pause|reload|beat|while)/.test(point)),
 );

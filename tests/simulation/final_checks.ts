@@ -28,7 +28,7 @@ export async function readFinally(disk: Database): Promise<HistoryRecord[]> {
   );
   const deliveries = await readAll(
     disk,
-    `SELECT d.id, e.id AS event, q.route, q.target, d.lane, d.seq, d.state, d.redelivery_of, d.result
+    `SELECT d.id, e.id AS event, q.route, q.target, d.lane, d.seq, d.state, coalesce(d.redelivery_of, iif(d.origin = 'replay', 'replay', NULL)) AS redelivery_of, d.result
       FROM deliveries AS d JOIN queues AS q ON q.id = d.queue LEFT JOIN events AS e ON e.seq = d.event_seq ORDER BY d.seq`,
   );
   return [
@@ -84,6 +84,8 @@ export async function checkFinally(
   const rows = await readAll(
     disk,
     `SELECT d.id, d.state, d.executions, d.failures, d.reason, q.route,
+      EXISTS (SELECT 1 FROM deliveries AS n WHERE n.queue = d.queue AND n.lane = d.lane AND n.version > d.version
+        AND n.finished_at IS NOT NULL AND n.state IN ('succeeded', 'dead')) AS outdated,
       (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq) AS attempts
       FROM deliveries AS d JOIN queues AS q ON q.id = d.queue`,
   );
@@ -96,7 +98,15 @@ export async function checkFinally(
     const id = row.id as string;
     const ended = outcomes.get(id) ?? [];
     const reason = `${row.state}: ${row.reason}; its runs: ${ended.join(", ")}`;
-    if (row.state === "dead" && !mayBeDead(ended, attemptsMin(world, row.route as string))) report("EARLY-DEAD", id, reason);
+    if (row.state === "dead" && !mayBeDead(ended, attemptsMin(world, row.route as string))) {
+      report("EARLY-DEAD", id, reason);
+    }
+    if (row.state === "dead" && world.swarm.policies[row.route as string]!.onExhausted !== "dead") {
+      report("UNPARKED", id, reason);
+    }
+    if (row.state === "skipped" && !confirmed.skipAsked.has(id) && row.outdated === 0) {
+      report("INVENTED", id, `is skipped, and nobody asked for it: ${row.reason}`);
+    }
     if (row.state === "cancelled" && !confirmed.cancelled.has(id) && !confirmed.cancelDoubted.has(id)) {
       report("INVENTED", id, "is cancelled, and nobody asked for it");
     }

@@ -4,7 +4,7 @@
  */
 
 import type { Database, Statement } from "../../core/store/database.ts";
-import type { NewRequest, Settlement, Store } from "../../core/store/store.ts";
+import type { Appended, NewRequest, Settlement, Store } from "../../core/store/store.ts";
 
 /** What a bug may use of the engine that it is planted in. */
 export interface Soil {
@@ -42,7 +42,10 @@ function afterSettle(follow: (settlement: Settlement) => Statement[]): PlantedBu
 }
 
 /** Changes the text of the statements that `pattern` finds in each batch. */
-function rewriting(pattern: RegExp, change: (sql: string, batch: readonly Statement[]) => string): PlantedBug["database"] {
+function rewriting(
+  pattern: RegExp,
+  change: (sql: string, batch: readonly Statement[]) => string,
+): PlantedBug["database"] {
   return (database) => ({
     ...database,
     write: (batch) =>
@@ -100,7 +103,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     store: (store, { database }) => ({
       ...store,
       async append(request) {
-        const answers = [];
+        const answers: Appended[] = [];
         for (const event of request.events) {
           const key = event.idempotencyKey ?? event.id;
           const known = await database.read({
@@ -112,11 +115,11 @@ export const plantedBugs: readonly PlantedBug[] = [
             answers.push({ status: "duplicate" as const, eventId: String(first) });
             continue;
           }
-          const one = { ...request, id: `${request.id}${answers.length}`, events: [event] };
+          const one: NewRequest = { ...request, id: `${request.id}${answers.length}`, events: [event] };
           answers.push(...await store.append(withKeys(one, () => undefined)));
           await database.write([{
-            sql: `INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, last_at)
-              VALUES (?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO NOTHING`,
+            sql: `INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, last_at, guarded)
+              VALUES (?, ?, ?, ?, ?, 1, ?, 0) ON CONFLICT DO NOTHING`,
             parameters: [request.source, key, event.id, event.sha256, request.receivedAt + 1e9, request.receivedAt],
           }]);
         }
@@ -150,7 +153,10 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "a lease that never ends",
     seed: 0,
-    database: rewriting(/^\s*UPDATE deliveries SET state = 'ready', due_at = .*WHERE state = 'running'/s, (sql) => `${sql} AND 0`),
+    database: rewriting(
+      /^\s*UPDATE deliveries SET state = 'ready', due_at = .*WHERE state = 'running'/s,
+      (sql) => `${sql} AND 0`,
+    ),
   },
   {
     name: "lost fencing",

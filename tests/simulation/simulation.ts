@@ -4,7 +4,8 @@
 
 import { createHash } from "node:crypto";
 import { loadConfig } from "../../core/config/load.ts";
-import type { Config } from "../../core/domain/config.ts";
+import type { Config, Route } from "../../core/domain/config.ts";
+import type { Expression } from "../../core/domain/expression.ts";
 import { migrate } from "../../core/store/migrations.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
 import { none } from "../../plugins/providers/none.ts";
@@ -17,8 +18,10 @@ import { createKernel } from "./kernel.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
 import { createMachine } from "./simulated_engine.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
-import { createWorkshop } from "./work.ts";
+import { createWorkshop, type SimulatedBody } from "./work.ts";
 import type { Finding, World } from "./world.ts";
+
+export type { Finding };
 
 /** In the quiet, this long without anybody starting work means that nobody ever will. */
 const stillMsMax = 600_000;
@@ -81,6 +84,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     wallOffsetMs: 0,
     jumpedAt: -1,
     jumpedMs: 0,
+    paused: new Map(),
+    released: new Set(),
     trace(line) {
       const text = `${String(kernel.now).padStart(9)} ${line}`;
       hash.update(text);
@@ -101,7 +106,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       world.findings.push(...await checkLaneHeads(disk));
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
-      await clients.releaseParked();
+      await clients.release();
       const runs = world.history.length;
       if (runs !== runsSeen) movedAt = kernel.now;
       runsSeen = runs;
@@ -122,8 +127,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
 
   world.history.push(...await readFinally(disk));
   const verdict = checkHistory(world.history);
-  const findings = [
-    ...world.findings,
+  // What was found on the way ended the simulation, and then much is simply not finished.
+  const findings = world.findings.length > 0 ? world.findings : [
     ...verdict.anomalies,
     ...await checkFinally(world, { confirmed: clients.confirmed, outcomes: workshop.outcomes }),
   ];
@@ -145,11 +150,37 @@ async function loadConfigs(swarm: Swarm): Promise<Config[]> {
   for (const file of swarm.configs) {
     const inlineHandlers = Object.keys(file.routes ?? {}).filter((name) => name.startsWith("inline"));
     const loaded = await loadConfig(file, { providers: [none], inlineHandlers, environment: {} });
-    if (!loaded.ok) throw new TypeError(`the simulation's own configuration is not valid: ${Deno.inspect(loaded.issues)}`);
-    configs.push(loaded.config);
+    if (!loaded.ok) {
+      throw new TypeError(`the simulation's own configuration is not valid: ${Deno.inspect(loaded.issues)}`);
+    }
+    configs.push(withPolicies(loaded.config, swarm.policies));
   }
   return configs;
 }
+
+/** Adds what the world asks of each route. */
+function withPolicies(config: Config, policies: Swarm["policies"]): Config {
+  const routes = config.routes.map((route): Route => {
+    const { onExhausted, delayMs, priority, skipsOlder, keyLimit, rateLimit, breaker } = policies[route.name]!;
+    const keyed = keyLimit !== undefined && route.orderBy !== undefined;
+    return {
+      ...route,
+      onExhausted,
+      delayMs,
+      priority,
+      skipOlder: skipsOlder ? version : undefined,
+      orderBy: keyed ? undefined : route.orderBy,
+      concurrencyKey: keyed ? { key: route.orderBy!, limit: keyLimit } : undefined,
+      destinations: route.destinations.map((destination) => ({ ...destination, rateLimit, breaker })),
+    };
+  });
+  return { ...config, routes };
+}
+
+const version: Expression = {
+  text: "body.version",
+  evaluate: ({ body }) => ({ kind: "value", value: (body as SimulatedBody).version }),
+};
 
 async function removeLog(path: string): Promise<void> {
   for (const suffix of ["", "-wal", "-shm"]) {

@@ -5,6 +5,9 @@
 
 import { fileURLToPath } from "node:url";
 import type { RoutesFile } from "weir";
+import type { BreakerPolicy } from "../../core/domain/breaker.ts";
+import type { OnExhausted } from "../../core/domain/config.ts";
+import type { Rate } from "../../core/domain/duration.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 
 /** Any file that exists: the simulation's own runners stand in for the scripts. */
@@ -19,6 +22,7 @@ export interface PlannedEvent {
   readonly rejects: boolean;
   /** Its ordering key is no key, so it parks where order is asked for. */
   readonly odd: boolean;
+  readonly version: number;
 }
 
 /** One request, sent once or several times. */
@@ -26,6 +30,18 @@ export interface PlannedRequest {
   /** Each time at which it is sent of the client's own accord. */
   readonly sentAt: readonly number[];
   readonly events: readonly PlannedEvent[];
+}
+
+/** What a route asks for besides what its file says; the same under every configuration of its world. */
+export interface Policy {
+  readonly onExhausted: OnExhausted;
+  readonly delayMs?: number;
+  readonly priority?: number;
+  readonly skipsOlder: boolean;
+  readonly rateLimit?: Rate;
+  readonly breaker?: BreakerPolicy;
+  /** This many of a key at once, instead of one. */
+  readonly keyLimit?: number;
 }
 
 /** A world. Chances are per occasion. */
@@ -51,11 +67,14 @@ export interface Swarm {
   readonly cancels: number;
   readonly redeliveries: number;
   readonly stops: number;
+  /** Deliveries that are skipped or resumed by hand, events that are replayed, queues that are paused for a while. */
+  readonly interventions: number;
   /** Times at which an engine on a server does not reach it for longer than the others wait. */
   readonly silences: number;
   readonly requests: readonly PlannedRequest[];
   /** The configurations: the first at the start and again at the end, the others by reload in between. */
   readonly configs: readonly RoutesFile[];
+  readonly policies: Readonly<Record<string, Policy>>;
   /** The queues that each event must reach, where no configuration lacks one. */
   readonly queues?: readonly string[];
 }
@@ -88,9 +107,11 @@ export function drawSwarm(random: SeededRandom): Swarm {
     cancels: some(0.5, () => 1 + random.below(6)),
     redeliveries: some(0.5, () => 1 + random.below(6)),
     stops: some(0.3, () => 1 + random.below(2)),
+    interventions: some(0.4, () => 1 + random.below(8)),
     silences: shared ? some(0.4, () => 1) : 0,
     requests: drawRequests(random, faultsMs),
     configs: configs.map((routes) => toFile(routes)),
+    policies: Object.fromEntries(Object.keys(full).map((name) => [name, drawPolicy(random)])),
     queues: lacking ? undefined : queueNames(full),
   };
 }
@@ -124,6 +145,21 @@ function drawRoutes(random: SeededRandom): Routes {
     }
   }
   return routes;
+}
+
+function drawPolicy(random: SeededRandom): Policy {
+  const plain = random.chance(0.4);
+  const maybe = <Value>(chance: number, value: () => Value): Value | undefined =>
+    !plain && random.chance(chance) ? value() : undefined;
+  return {
+    onExhausted: maybe(0.4, () => random.chance(0.6) ? "park" : "halt") ?? "dead",
+    delayMs: maybe(0.2, () => random.below(20_000)),
+    priority: maybe(0.3, () => random.below(3) - 1),
+    skipsOlder: maybe(0.2, () => true) ?? false,
+    rateLimit: maybe(0.2, () => ({ count: 1 + random.below(10), perMs: 1_000 * (1 + random.below(10)) })),
+    breaker: maybe(0.3, () => ({ failures: 1 + random.below(4), openMs: 5_000, openMsMax: 40_000 })),
+    keyLimit: maybe(0.15, () => 1 + random.below(3)),
+  };
 }
 
 /** Other limits and policies for the same queues; where `lacking`, also without one of the routes. */
@@ -176,6 +212,7 @@ function drawRequests(random: SeededRandom, faultsMs: number): PlannedRequest[] 
     fails: random.chance(failing) ? (random.chance(0.3) ? Infinity : 1 + random.below(3)) : 0,
     rejects: random.chance(0.03),
     odd: random.chance(0.02),
+    version: random.below(20),
   });
   return Array.from({ length: count }, () => {
     const events = Array.from({ length: random.chance(0.2) ? 2 + random.below(3) : 1 }, event);

@@ -6,7 +6,8 @@
 import type { Attempt, Handler, Runner } from "../../core/domain/handler.ts";
 import type { Outcome } from "../../core/domain/outcome.ts";
 import { queueName, type Route } from "../../core/domain/config.ts";
-import { type EngineLife, goesWrong, never, reach, type World } from "./world.ts";
+import type { Rate } from "../../core/domain/duration.ts";
+import { type EngineLife, epochMs, goesWrong, never, reach, type World } from "./world.ts";
 
 /** The body of a simulated event. */
 export interface SimulatedBody {
@@ -15,6 +16,7 @@ export interface SimulatedBody {
   /** Attempts that fail before one succeeds; null for never. */
   readonly fails: number | null;
   readonly rejects: boolean;
+  readonly version: number;
 }
 
 /** One call of a handler or a target. */
@@ -25,6 +27,7 @@ interface Call {
   readonly lane?: string;
   readonly attempt: number;
   readonly body: SimulatedBody;
+  readonly receivedAt: number;
   readonly timeoutMs: number;
   /** Dies with its engine, as a handler does; a request to a target does not. */
   readonly mortal: boolean;
@@ -56,6 +59,7 @@ export function createWorkshop(world: World): Workshop {
   const outcomes = new Map<string, Ended[]>();
   const before = new Map<string, Remembered>();
   const running = new Map<string, Set<string>>();
+  const startsOf = new Map<string, number[]>();
   let runs = 0;
 
   /** Does the work; resolves with nothing when it was stopped. */
@@ -116,7 +120,9 @@ export function createWorkshop(world: World): Workshop {
       const retryAfterMs = chance.chance(0.3) ? 1_000 * chance.below(60) : undefined;
       return { kind: "failed", reason: "by chance", retryAfterMs };
     }
-    if (mortal && goesWrong(world, swarm.deathChance)) return { kind: "failed", reason: "its process died", died: true };
+    if (mortal && goesWrong(world, swarm.deathChance)) {
+      return { kind: "failed", reason: "its process died", died: true };
+    }
     return { kind: "succeeded" };
   }
 
@@ -142,7 +148,26 @@ export function createWorkshop(world: World): Workshop {
     }
     const attemptsMax = Math.max(...policies(call.route).map(({ attempts }) => attempts));
     if (call.attempt > attemptsMax) {
-      findings.push({ name: "OVERTRIED", subject: call.deliveryId, detail: `attempt ${call.attempt} of ${attemptsMax}` });
+      findings.push({
+        name: "OVERTRIED",
+        subject: call.deliveryId,
+        detail: `attempt ${call.attempt} of ${attemptsMax}`,
+      });
+    }
+    const { delayMs = 0, rateLimit } = world.swarm.policies[call.route]!;
+    const age = epochMs + kernel.now + world.wallOffsetMs - call.receivedAt;
+    if (age < delayMs && world.jumpedMs === 0 && !world.released.has(call.deliveryId)) {
+      findings.push({
+        name: "EARLY",
+        subject: call.deliveryId,
+        detail: `ran ${age} ms after its event, not ${delayMs}`,
+      });
+    }
+    if (rateLimit !== undefined && !world.swarm.shared && world.jumpedMs === 0) checkRate(call.queue, rateLimit);
+    const pausedAt = world.paused.get(call.queue);
+    // What was claimed before may still begin; an answer takes no longer than this.
+    if (pausedAt !== undefined && kernel.now - pausedAt > 16_000) {
+      findings.push({ name: "PAUSED-RUN", subject: call.queue, detail: `${run} began although the queue was paused` });
     }
     const slot = `${engine.label} ${call.queue}`;
     const busy = running.get(slot) ?? new Set();
@@ -152,6 +177,22 @@ export function createWorkshop(world: World): Workshop {
     );
     if (busy.size > slots) {
       findings.push({ name: "OVERRUN", subject: call.queue, detail: `${busy.size} at once, the limit is ${slots}` });
+    }
+  }
+
+  /** A full bucket and what flows in during one period: no more can start within it. */
+  function checkRate(queue: string, { count, perMs }: Rate): void {
+    const starts = startsOf.get(queue) ?? [];
+    startsOf.set(queue, starts);
+    starts.push(world.kernel.now);
+    const slackMs = 2 * world.swarm.latencyMsMax;
+    const within = starts.filter((at) => at > world.kernel.now - perMs + slackMs).length;
+    if (within > 2 * count) {
+      world.findings.push({
+        name: "OVERRATE",
+        subject: queue,
+        detail: `${within} starts within ${perMs} ms, ${count} allowed`,
+      });
     }
   }
 
@@ -174,6 +215,7 @@ export function createWorkshop(world: World): Workshop {
         lane: event.orderingKey,
         attempt: ctx.attempt,
         body: event.body,
+        receivedAt: event.receivedAt.getTime(),
         timeoutMs,
         mortal: true,
         signal: ctx.signal,
@@ -209,6 +251,7 @@ export function createWorkshop(world: World): Workshop {
           lane: attempt.orderingKey,
           attempt: attempt.attempt,
           body: bodyOf(attempt),
+          receivedAt: attempt.event.receivedAt,
           timeoutMs: spec.timeoutMs,
           mortal: spec.target === undefined,
           signal: over.signal,

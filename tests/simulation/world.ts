@@ -59,6 +59,10 @@ export interface World {
   jumpedAt: number;
   /** By how much in all, in either direction. */
   jumpedMs: number;
+  /** Queues that are paused for certain, and since when. */
+  readonly paused: Map<string, number>;
+  /** Deliveries that somebody let go on before their time. */
+  readonly released: Set<string>;
   trace(line: string): void;
 }
 

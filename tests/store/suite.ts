@@ -5,9 +5,11 @@
 import { appendTests } from "./suite_append.ts";
 import { bodyTests } from "./suite_bodies.ts";
 import type { StoreFixture } from "./fixture.ts";
+import { flowTests } from "./suite_flow.ts";
 import { laneTests } from "./suite_lanes.ts";
 import { leaseTests } from "./suite_leases.ts";
 import { listingTests } from "./suite_listings.ts";
+import { versionTests } from "./suite_versions.ts";
 
 /** How to run the suite on one kind of log. */
 export interface SuiteOptions {
@@ -21,7 +23,15 @@ export interface SuiteOptions {
 
 /** Registers every test of the suite. */
 export function testStore(options: SuiteOptions): void {
-  const tests = { ...appendTests, ...bodyTests, ...laneTests, ...leaseTests, ...listingTests };
+  const tests = {
+    ...appendTests,
+    ...bodyTests,
+    ...flowTests,
+    ...laneTests,
+    ...leaseTests,
+    ...listingTests,
+    ...versionTests,
+  };
   if (options.missing !== undefined) console.warn(`skipped, Store on ${options.storage}: ${options.missing}`);
   for (const [name, test] of Object.entries(tests)) {
     Deno.test({

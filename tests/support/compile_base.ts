@@ -55,8 +55,8 @@ export async function compileWeir(base: CompileBase, output: string): Promise<vo
   const sources = await Deno.makeTempDir();
   try {
     await copyForOlder(root, sources);
-    // It embeds what the program imports, and nothing else, where no lock file says more.
-    const olderArgs = args.map((arg) => arg === "--exclude-unused-npm" ? "--no-lock" : arg);
+    // It cannot leave out the packages of the tests, so the binary is larger than it would be.
+    const olderArgs = args.filter((arg) => arg !== "--exclude-unused-npm");
     await compile(base, [olderArgs[0]!, "--unstable-raw-imports", ...olderArgs.slice(1)], sources);
   } finally {
     await Deno.remove(sources, { recursive: true });
@@ -65,7 +65,7 @@ export async function compileWeir(base: CompileBase, output: string): Promise<vo
 
 /** The program with one line changed: the SQLite of an older Deno is one that it refuses, rightly, to trust with a log. */
 async function copyForOlder(root: URL, to: string): Promise<void> {
-  for (const name of ["core", "plugins", "cli", "deno.json"]) {
+  for (const name of ["core", "plugins", "cli", "deno.json", "deno.lock"]) {
     await run("cp", ["-r", decodeURIComponent(new URL(name, root).pathname), to]);
   }
   const file = `${to}/core/store/sqlite.ts`;
