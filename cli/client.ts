@@ -3,7 +3,21 @@
  * opens the database of a running engine.
  */
 
-import type { DeliveryDetail, DeliveryRow, EventRow, EventView, Page, StatusView } from "../core/mod.ts";
+import type {
+  Bulk,
+  DeliveryDetailView,
+  DeliveryView,
+  EventRow,
+  EventView,
+  ExplanationView,
+  LaneDetailView,
+  LaneListView,
+  Page,
+  PausedQueuesView,
+  Replayed,
+  SourcePauseView,
+  StatusView,
+} from "../core/mod.ts";
 import { adminTokenFile, adminTokenPath, findAdminToken } from "./admin_token.ts";
 import { Failure, UsageError } from "./failure.ts";
 
@@ -15,38 +29,96 @@ export interface EngineOptions {
   readonly admin?: string;
 }
 
-/** Which deliveries to list. */
-export interface DeliveryQuery {
+/** Which deliveries. Times are as `parseMoment` of the engine reads them: `2h` is two hours ago. */
+export interface DeliveryFilter {
   readonly route?: string;
   readonly target?: string;
   readonly lane?: string;
   readonly state?: string;
+  readonly source?: string;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+/** Which deliveries to list. */
+export interface DeliveryQuery extends DeliveryFilter {
   readonly eventId?: string;
   readonly before?: number;
   readonly limit?: number;
 }
 
-/** Which events to list. */
-export interface EventQuery {
+/** Which events. */
+export interface EventFilter {
   readonly source?: string;
   readonly type?: string;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+/** Which events to list. */
+export interface EventQuery extends EventFilter {
   readonly before?: number;
   readonly limit?: number;
 }
 
-/** Longest wait for an answer. */
-const answerTimeoutMs = 10_000;
+/** Which lanes to list. */
+export interface LaneQuery {
+  readonly route?: string;
+  readonly target?: string;
+  readonly lane?: string;
+  readonly state?: string;
+  readonly limit?: number;
+}
+
+/** Names one lane. */
+export interface LaneName {
+  readonly route: string;
+  readonly target?: string;
+  readonly lane: string;
+}
+
+/** One piece of an action on many. */
+export interface BulkCall {
+  readonly filter: DeliveryFilter;
+  readonly dryRun?: boolean;
+  readonly after?: number;
+}
+
+/** One piece of a replay. */
+export interface ReplayCall {
+  readonly ids?: readonly string[];
+  readonly filter?: EventFilter;
+  readonly routes?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly after?: number;
+}
+
+/** Longest wait for an answer. A piece of an action on many is a thousand small writes. */
+const answerTimeoutMs = 30_000;
 
 /** The admin API of one engine. Every method throws {@link Failure} with what a person can do about it. */
 export interface Client {
   status(): Promise<StatusView>;
   events(query: EventQuery): Promise<Page<EventRow>>;
   event(id: string): Promise<EventView>;
-  deliveries(query: DeliveryQuery): Promise<Page<DeliveryRow>>;
-  delivery(id: string): Promise<DeliveryDetail>;
-  dead(query: DeliveryQuery): Promise<Page<DeliveryRow>>;
+  explain(id: string): Promise<ExplanationView>;
+  replay(call: ReplayCall): Promise<Replayed>;
+  deliveries(query: DeliveryQuery): Promise<Page<DeliveryView>>;
+  delivery(id: string): Promise<DeliveryDetailView>;
+  dead(query: DeliveryQuery): Promise<Page<DeliveryView>>;
   redeliver(id: string): Promise<{ id: string }>;
   cancel(id: string): Promise<void>;
+  redeliverMany(call: BulkCall): Promise<Bulk>;
+  cancelMany(call: BulkCall): Promise<Bulk>;
+  lanes(query: LaneQuery): Promise<LaneListView>;
+  lane(query: LaneName & { after?: number; limit?: number }): Promise<LaneDetailView>;
+  /** Answers with the delivery that was at the head. */
+  skipLane(lane: LaneName): Promise<{ id: string }>;
+  resumeLane(lane: LaneName): Promise<{ id: string }>;
+  pauseQueues(queues: { route: string; target?: string; reason?: string }): Promise<PausedQueuesView>;
+  resumeQueues(queues: { route: string; target?: string }): Promise<PausedQueuesView>;
+  pauseSource(source: { name: string; reason?: string }): Promise<SourcePauseView>;
+  resumeSource(source: { name: string }): Promise<SourcePauseView>;
 }
 
 /** Finds the engine of a project: its address and its token. */
@@ -65,8 +137,9 @@ export async function connect(options: EngineOptions): Promise<Client> {
 /** Makes a client for an address and a token that are already known. */
 export function createClient(url: string, token: string): Client {
   const base = `${url.replace(/\/+$/, "")}/api/v1`;
-  const ask = <Answer>(path: string, method: "GET" | "POST" = "GET") =>
-    request(`${base}${path}`, { method, token }) as Promise<Answer>;
+  const ask = <Answer>(path: string) => request(`${base}${path}`, { method: "GET", token }) as Promise<Answer>;
+  const tell = <Answer>(path: string, body?: object) =>
+    request(`${base}${path}`, { method: "POST", token, body }) as Promise<Answer>;
   return {
     status: () => ask("/status"),
     events: (query) => ask(`/events${queryText(query)}`),
@@ -74,8 +147,20 @@ export function createClient(url: string, token: string): Client {
     deliveries: (query) => ask(`/deliveries${queryText(query)}`),
     delivery: (id) => ask(`/deliveries/${encodeURIComponent(id)}`),
     dead: (query) => ask(`/dead${queryText(query)}`),
-    redeliver: (id) => ask(`/deliveries/${encodeURIComponent(id)}/redeliver`, "POST"),
-    cancel: (id) => ask(`/deliveries/${encodeURIComponent(id)}/cancel`, "POST"),
+    explain: (id) => ask(`/events/${encodeURIComponent(id)}/explain`),
+    replay: (call) => tell("/events/replay", call),
+    redeliver: (id) => tell(`/deliveries/${encodeURIComponent(id)}/redeliver`),
+    cancel: (id) => tell(`/deliveries/${encodeURIComponent(id)}/cancel`),
+    redeliverMany: (call) => tell("/deliveries/redeliver", call),
+    cancelMany: (call) => tell("/deliveries/cancel", call),
+    lanes: (query) => ask(`/lanes${queryText(query)}`),
+    lane: (query) => ask(`/lanes/show${queryText(query)}`),
+    skipLane: (lane) => tell("/lanes/skip", lane),
+    resumeLane: (lane) => tell("/lanes/resume", lane),
+    pauseQueues: (queues) => tell("/queues/pause", queues),
+    resumeQueues: (queues) => tell("/queues/resume", queues),
+    pauseSource: (source) => tell("/sources/pause", source),
+    resumeSource: (source) => tell("/sources/resume", source),
   };
 }
 
@@ -86,13 +171,18 @@ export function localUrl(address: { hostname: string; port: number }): string {
   return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${address.port}`;
 }
 
-async function request(url: string, call: { method: string; token: string }): Promise<unknown> {
+async function request(url: string, call: { method: string; token: string; body?: object }): Promise<unknown> {
   let response: Response;
   let answer: string;
   try {
     response = await fetch(url, {
       method: call.method,
-      headers: { authorization: `Bearer ${call.token}`, accept: "application/json" },
+      headers: {
+        authorization: `Bearer ${call.token}`,
+        accept: "application/json",
+        ...(call.body && { "content-type": "application/json" }),
+      },
+      body: call.body && JSON.stringify(call.body),
       redirect: "error",
       signal: AbortSignal.timeout(answerTimeoutMs),
     });

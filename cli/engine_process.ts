@@ -116,6 +116,17 @@ async function reload(weir: Weir, log: Log): Promise<void> {
   }
   if (reloaded.ok) {
     log.note("info", `reloaded: ${describeChange(before, weir.config)}`);
+    const { orphaned, reorderedLanes } = reloaded;
+    if (orphaned > 0) {
+      log.note("warn", `orphaned: ${orphaned} open, whose route or target is gone; they wait until it is back`);
+    }
+    if (reorderedLanes > 0) {
+      const lanes = count(reorderedLanes, "lane");
+      log.note(
+        "warn",
+        `another order_by: ${lanes} of the old one still to finish; order across the change is not promised`,
+      );
+    }
     if (!isSameDoor(before.server, weir.config.server)) {
       log.note("warn", "server.listen and server.admin are read at the start only: restart the engine to listen there");
     }

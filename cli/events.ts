@@ -6,12 +6,12 @@ import type { EventRow, EventView } from "../core/mod.ts";
 import { connect, type EngineOptions, type EventQuery } from "./client.ts";
 import { printDeliveries } from "./deliveries.ts";
 import { escapeControls, escapeLines, paint, print, printError, printJson, printTable } from "./print.ts";
-import { describeCounts, describeTime, field } from "./wording.ts";
+import { describeCounts, describeDuplicates, describeTime, field } from "./wording.ts";
 
 /** Prints events, newest first. */
 export async function listEvents(options: EngineOptions & EventQuery & { json?: boolean }): Promise<number> {
-  const { source, type, before, limit } = options;
-  const page = await (await connect(options)).events({ source, type, before, limit });
+  const { source, type, since, until, before, limit } = options;
+  const page = await (await connect(options)).events({ source, type, since, until, before, limit });
   if (options.json) {
     printJson(page);
     return 0;
@@ -41,7 +41,7 @@ function printEvents(rows: readonly EventRow[]): void {
 }
 
 function printEvent(event: EventView): void {
-  const { id, source, type, idempotencyKey, time, receivedAt, duplicates, query, headers } = event;
+  const { id, source, type, idempotencyKey, time, receivedAt, query, headers } = event;
   const fields = [
     field("event", id),
     field("source", source),
@@ -49,7 +49,8 @@ function printEvent(event: EventView): void {
     field("key", idempotencyKey),
     field("happened", time === undefined ? undefined : describeTime(time)),
     field("received", describeTime(receivedAt)),
-    field("duplicates", duplicates > 0 ? duplicates : undefined),
+    field("duplicates", describeDuplicates(event)),
+    field("replays", event.replayOf),
     field("query", query),
   ];
   for (const line of fields) if (line !== undefined) print(line);

@@ -45,6 +45,18 @@ export async function main(args: readonly string[]): Promise<number> {
     withJson(withEngine(command))
       .option("--limit <n>", "how many", number, 20)
       .option("--before <seq>", "only older ones than this", number);
+  const withTimes = (command: Listed) =>
+    command.option("--since <when>", "only from then on: 2h ago, or a date").option(
+      "--until <when>",
+      "only before then",
+    );
+  const withQueue = (command: Listed) =>
+    command.option("--route <name>", "only of this route").option("--target <name>", "only for this target");
+  const withDeliveries = (command: Listed) =>
+    withTimes(withQueue(command)).option("--source <name>", "only of events of this source");
+  /** For a word that is meant for many. */
+  const withMany = (command: Listed) =>
+    withDeliveries(withEngine(command)).option("--all", "yes, all that match").option("--dry-run", "only count them");
   /** Runs a command's function and keeps its exit code. */
   // deno-lint-ignore no-explicit-any -- commander hands over what the line above each use has declared
   const run = (command: (...given: any[]) => Promise<number>) => async (...given: unknown[]) => {
@@ -67,33 +79,59 @@ export async function main(args: readonly string[]): Promise<number> {
     .action(run(async (source, type, options) => await (await import("./send.ts")).send(source, type, options)));
 
   const events = weir.command("events").description("what came in");
-  withPages(events.command("list").description("newest first"))
+  withTimes(withPages(events.command("list").description("newest first")))
     .option("--source <name>", "only of this source").option("--type <type>", "only of this type")
     .action(run(async (options) => await (await import("./events.ts")).listEvents(options)));
   withJson(withEngine(events.command("show <id>").description("one event with its body and deliveries")))
     .action(run(async (id, options) => await (await import("./events.ts")).showEvent(id, options)));
 
+  withTimes(withJson(withEngine(events.command("replay [id...]").description("route old events by the routes of now"))))
+    .option("--source <name>", "only of this source").option("--type <type>", "only of this type")
+    .option("--route <name>", "only to this route; may be repeated", collect)
+    .option("--all", "yes, all that match").option("--dry-run", "only say what would be")
+    .action(run(async (ids, options) => await (await import("./replay.ts")).replay(ids, options)));
+
   const deliveries = weir.command("deliveries").description("the work that events became");
-  withPages(deliveries.command("list").description("newest first"))
-    .option("--route <name>", "only of this route").option("--target <name>", "only for this target")
+  withDeliveries(withPages(deliveries.command("list").description("newest first")))
     .option("--lane <key>", "only with this ordering key").option("--state <state>", "only in this state")
     .option("--event <id>", "only of this event")
     .action(run(async (options) => await (await import("./deliveries.ts")).listDeliveries(options)));
   withJson(withEngine(deliveries.command("show <id>").description("one delivery with its attempts")))
     .action(run(async (id, options) => await (await import("./deliveries.ts")).showDelivery(id, options)));
-  withEngine(deliveries.command("redeliver <id...>").description("make a new delivery from a finished one"))
-    .action(run(async (ids, options) => await (await import("./deliveries.ts")).redeliver(ids, options)));
-  withEngine(deliveries.command("cancel <id...>").description("cancel what is neither running nor finished"))
-    .action(run(async (ids, options) => await (await import("./deliveries.ts")).cancel(ids, options)));
+  withMany(deliveries.command("redeliver [id...]").description("make new deliveries from finished ones"))
+    .option("--lane <key>", "only with this ordering key").option("--state <state>", "only in this state")
+    .action(run(async (ids, options) => await (await import("./redeliver.ts")).redeliver(ids, options)));
+  withMany(deliveries.command("cancel [id...]").description("cancel what is neither running nor finished"))
+    .option("--lane <key>", "only with this ordering key").option("--state <state>", "only in this state")
+    .action(run(async (ids, options) => await (await import("./redeliver.ts")).cancel(ids, options)));
 
   const dead = weir.command("dead").description("dead letters");
-  withPages(dead.command("list").description("newest first"))
-    .option("--route <name>", "only of this route").option("--target <name>", "only for this target")
+  withDeliveries(withPages(dead.command("list").description("newest first")))
     .action(run(async (options) => await (await import("./deliveries.ts")).listDead(options)));
-  withEngine(dead.command("redeliver [id...]").description("make new deliveries from dead letters"))
-    .option("--all", "from all that nothing has repeated yet").option("--route <name>", "from those of this route")
-    .action(run(async (ids, options) => await (await import("./deliveries.ts")).redeliverDead(ids, options)));
+  withMany(dead.command("redeliver [id...]").description("make new deliveries from dead letters"))
+    .action(run(async (ids, options) => await (await import("./redeliver.ts")).redeliverDead(ids, options)));
 
+  const lanes = weir.command("lanes").description("where work waits in order");
+  withQueue(withJson(withEngine(lanes.command("list").description("the longest first"))))
+    .option("--lane <key>", "only this one").option("--state <state>", "only with a head in this state")
+    .option("--limit <n>", "how many", number, 20)
+    .action(run(async (options) => await (await import("./lanes.ts")).listLanes(options)));
+  withJson(withEngine(lanes.command("show <queue> <lane>").description("its head, and what waits behind it in order")))
+    .option("--limit <n>", "how many", number, 20).option("--after <seq>", "only those after this one", number)
+    .action(run(async (queue, lane, options) => await (await import("./lanes.ts")).showLane(queue, lane, options)));
+  withEngine(lanes.command("skip <queue> <lane>").description("end its head as skipped; the lane goes on"))
+    .action(run(async (queue, lane, options) => await (await import("./lanes.ts")).skipLane(queue, lane, options)));
+  withEngine(lanes.command("resume <queue> <lane>").description("run its parked head again, with fresh attempts"))
+    .action(run(async (queue, lane, options) => await (await import("./lanes.ts")).resumeLane(queue, lane, options)));
+
+  withJson(withEngine(weir.command("explain <event>").description("why it went where it went, and what it waits for")))
+    .action(run(async (id, options) => await (await import("./explain.ts")).explain(id, options)));
+  withEngine(weir.command("pause [queue]").description("take nothing from ROUTE, ROUTE/TARGET, or a source"))
+    .option("--source <name>", "a source").option("--reason <text>", "shown wherever somebody wonders")
+    .action(run(async (queue, options) => await (await import("./pause.ts")).pause(queue, options)));
+  withEngine(weir.command("resume [queue]").description("let ROUTE, ROUTE/TARGET, or a source go on"))
+    .option("--source <name>", "a source")
+    .action(run(async (queue, options) => await (await import("./pause.ts")).resume(queue, options)));
   withJson(withEngine(weir.command("status").description("whether the engine runs, and what waits")))
     .action(run(async (options) => await (await import("./status.ts")).status(options)));
   weir.command("schema").description("print the JSON Schema of routes.yaml")

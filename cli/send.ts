@@ -2,7 +2,7 @@
  * `weir send`: posts an event as its sender would, signed by the provider's own `sign`, and follows what becomes of it.
  */
 
-import type { Config, DeliveryRow, HttpSource } from "../core/mod.ts";
+import type { Config, DeliveryView, HttpSource } from "../core/mod.ts";
 import { type Client, connect, type EngineOptions, localUrl } from "./client.ts";
 import { Failure, UsageError } from "./failure.ts";
 import { escapeControls, paint, print, printError, printJson } from "./print.ts";
@@ -124,8 +124,8 @@ function printReceipt(receipt: Receipt, parcel: Parcel, source: HttpSource): voi
 async function follow(
   receipt: Receipt,
   sent: { source: HttpSource; parcel: Parcel; now: number; options: SendOptions },
-): Promise<DeliveryRow[]> {
-  const rows: DeliveryRow[] = [];
+): Promise<DeliveryView[]> {
+  const rows: DeliveryView[] = [];
   try {
     const client = await connect(sent.options);
     const ids = receipt.events.length > 0 ? receipt.events.map(({ id }) => id) : await findEvents(client, sent);
@@ -148,7 +148,7 @@ async function findEvents(
   return (keyed.length > 0 ? keyed : rows.filter((row) => row.receivedAt >= now)).map((row) => row.id);
 }
 
-async function followEvent(client: Client, id: string, { json }: SendOptions): Promise<readonly DeliveryRow[]> {
+async function followEvent(client: Client, id: string, { json }: SendOptions): Promise<readonly DeliveryView[]> {
   const startedAt = Date.now();
   const printed = new Map<string, string>();
   while (true) {
@@ -168,13 +168,13 @@ async function followEvent(client: Client, id: string, { json }: SendOptions): P
 }
 
 /** Whether nothing more will happen to a delivery soon. */
-function isSettled(row: DeliveryRow, waitedMs: number): boolean {
+function isSettled(row: DeliveryView, waitedMs: number): boolean {
   if (row.state === "running") return false;
   if (row.state === "ready") return row.failures > 0;
   return row.state !== "blocked" || waitedMs > blockedMsMax;
 }
 
-function printStep(row: DeliveryRow, now: number): void {
+function printStep(row: DeliveryView, now: number): void {
   const why = describeWait(row, now);
   const state = row.state === "ready" ? (row.failures > 0 ? "waiting" : "ready") : row.state;
   const lane = row.lane === undefined ? "" : ` [${escapeControls(row.lane)}]`;

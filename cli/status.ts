@@ -2,7 +2,7 @@
  * `weir status`: whether the engine runs, and what waits in its queues.
  */
 
-import type { QueueRow } from "../core/mod.ts";
+import type { QueueView } from "../core/mod.ts";
 import { connect, type EngineOptions } from "./client.ts";
 import { escapeControls, paint, print, printJson, printTable } from "./print.ts";
 import { describeDuration, describeTime, field, queueOf } from "./wording.ts";
@@ -25,11 +25,13 @@ export async function status(options: EngineOptions & { json?: boolean }): Promi
     field("storage", view.storage),
     field("config", view.configHash.slice(0, 12)),
     field("running", view.running),
+    field("orphaned", view.orphaned > 0 ? `${view.orphaned} wait for a route or target that is gone` : undefined),
+    ...view.pausedSources.map(({ name, paused }) => field("paused", `source ${name}, ${describePause(paused, now)}`)),
   ];
   for (const line of fields) if (line !== undefined) print(line);
   if (view.queues.length === 0) return view.ready ? 0 : 1;
   print();
-  printTable<QueueRow>([
+  printTable<QueueView>([
     { title: "QUEUE", value: queueOf },
     { title: "READY", value: (row) => `${row.ready}` },
     { title: "RUNNING", value: (row) => `${row.running}` },
@@ -41,6 +43,20 @@ export async function status(options: EngineOptions & { json?: boolean }): Promi
     },
     { title: "DEAD", value: (row) => `${row.dead}`, paint: (text, row) => row.dead > 0 ? paint.red(text) : text },
     { title: "OLDEST", value: (row) => row.oldestAt === undefined ? "" : describeDuration(now - row.oldestAt) },
+    { title: "", value: (row) => describeGate(row, now), widthMax: 80, paint: paint.yellow },
   ], view.queues);
   return view.ready ? 0 : 1;
+}
+
+/** Why nothing, or little, of a queue runs; empty when all is well. */
+function describeGate({ orphaned, paused, phase, breaker }: QueueView, now: number): string {
+  if (orphaned) return "orphaned: not in the configuration";
+  if (paused !== undefined) return describePause(paused, now);
+  if (phase === "half-open") return `breaker half-open after ${breaker.failures} failures`;
+  if (phase !== "open") return "";
+  return `breaker open after ${breaker.failures} failures, for ${describeDuration(breaker.openUntil! - now)} more`;
+}
+
+function describePause({ at, reason }: { at: number; reason: string }, now: number): string {
+  return `paused ${describeDuration(now - at)} ago: ${reason}`;
 }

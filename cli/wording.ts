@@ -3,12 +3,18 @@
  * rows speaks through here, so that one thing has one wording.
  */
 
-import type { DeliveryRow } from "../core/mod.ts";
+import type { DeliveryView } from "../core/mod.ts";
 import { escapeControls, paint } from "./print.ts";
 
 /** The queue of a delivery as people name it: the route, and the target where there is one. */
 export function queueOf(row: { readonly route: string; readonly target: string }): string {
   return row.target === "" ? row.route : `${row.route}/${row.target}`;
+}
+
+/** The other way round: `mirror/ci`, or a route alone. */
+export function parseQueue(text: string): { route: string; target?: string } {
+  const [route, target] = text.split("/", 2);
+  return { route: route!, target };
 }
 
 /** Colours the name of a state by how much it wants a person. */
@@ -36,12 +42,26 @@ export function describeCounts(counts: Readonly<Partial<Record<string, number>>>
 }
 
 /** Why a delivery is where it is, in one line. */
-export function describeWait(row: DeliveryRow, now: number): string {
+export function describeWait(row: DeliveryView, now: number): string {
   // While it runs, and once it has succeeded, the reason is only that of the attempt before.
   if (row.state === "running" || row.state === "succeeded") return "";
-  const reason = row.reason ?? "";
-  if (row.state !== "ready" || row.dueAt === undefined || row.dueAt <= now) return reason;
-  return `retry in ${describeDuration(row.dueAt - now)}${reason === "" ? "" : `: ${reason}`}`;
+  const { reason = "", waiting } = row;
+  if (waiting === undefined || waiting.kind === "turn" || waiting.kind === "parked") return reason;
+  const left = waiting.until === undefined ? undefined : describeDuration(waiting.until - now);
+  if (waiting.kind === "due") {
+    return `${row.failures > 0 ? "retry" : "due"} in ${left}${reason === "" ? "" : `: ${reason}`}`;
+  }
+  return left === undefined ? waiting.reason : `${waiting.reason}, for ${left} more`;
+}
+
+/** How often the same idempotency key came again; undefined when it did not. */
+export function describeDuplicates(
+  event: { readonly duplicates: number; readonly mismatches: number; readonly lastDuplicateAt?: number },
+): string | undefined {
+  const { duplicates, mismatches, lastDuplicateAt } = event;
+  if (duplicates === 0) return undefined;
+  const last = lastDuplicateAt === undefined ? "" : `, last ${describeTime(lastDuplicateAt)}`;
+  return `${duplicates}${mismatches > 0 ? `, ${mismatches} with another body` : ""}${last}`;
 }
 
 /** Milliseconds for a person: `41ms`, `1.2s`, `3m20s`, `5h12m`, `2d4h`. */

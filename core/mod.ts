@@ -16,5 +16,15 @@ export type { DeliveryState } from "./domain/delivery.ts";
 export type { Handler, HandlerContext, HandlerEvent } from "./domain/handler.ts";
 export type { Publication } from "./engine/intake.ts";
 export type { Observation, Observer } from "./engine/observer.ts";
-export type { EventView, StatusView } from "./http/admin_schema.ts";
+export type { Bulk } from "./engine/bulk.ts";
+export type { Replayed } from "./engine/replay.ts";
+export type {
+  ExplanationView,
+  LaneDetailView,
+  LaneListView,
+  LaneView,
+  PausedQueuesView,
+  SourcePauseView,
+} from "./http/admin_action_schema.ts";
+export type { DeliveryDetailView, DeliveryView, EventView, QueueView, StatusView } from "./http/admin_schema.ts";
 export type { AttemptRow, DeliveryDetail, DeliveryRow, EventRow, Page, QueueRow } from "./store/store.ts";

@@ -10,10 +10,14 @@ import type { Handler, RunnerFactories } from "./domain/handler.ts";
 import type { Provider } from "./domain/provider.ts";
 import { type ConfigIssue, formatIssue } from "./config/issue.ts";
 import { loadConfig, type RoutesFile } from "./config/load.ts";
+import { createCron } from "./engine/cron.ts";
 import { createGeneration, type Generation, retiredRunners } from "./engine/generation.ts";
 import { createIntake, type Publication } from "./engine/intake.ts";
 import type { Observation, Observer } from "./engine/observer.ts";
+import { type ReloadEffect, reloadEffect } from "./engine/reload_effect.ts";
+import { createReplay } from "./engine/replay.ts";
 import { createScheduler } from "./engine/scheduler.ts";
+import { createSourcePauses } from "./engine/source_pauses.ts";
 import { createIdMaker, systemClock } from "./engine/system_clock.ts";
 import type { Admin } from "./http/admin.ts";
 import { createIngress } from "./http/ingress.ts";
@@ -50,7 +54,10 @@ export interface WeirOptions {
 }
 
 /** What came of a reload. */
-export type Reloaded = { readonly ok: true } | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
+export type Reloaded = ({ readonly ok: true } & ReloadEffect) | {
+  readonly ok: false;
+  readonly issues: readonly ConfigIssue[];
+};
 
 /** A workflow engine for webhooks. */
 export interface Weir {
@@ -177,7 +184,23 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   });
   const { wake } = scheduler;
   const intake = createIntake({ store, generation: () => generation, clock, makeId, observe, wake });
-  const ingress = createIngress({ config: () => generation.config, intake, closed: () => closed, observe, clock });
+  const pauses = createSourcePauses(store);
+  const ingress = createIngress({
+    config: () => generation.config,
+    intake,
+    closed: () => closed,
+    paused: pauses.get,
+    observe,
+    clock,
+  });
+  const cron = createCron({
+    store,
+    config: () => generation.config,
+    intake,
+    paused: (source) => pauses.get(source) !== undefined,
+    clock,
+    observe,
+  });
   const startedAt = clock.now();
   const listeners: Listener[] = [];
   const retiring = new Set<Promise<void>>();
@@ -194,12 +217,14 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       return { ok: false, issues: [{ path: "storage", message }] };
     }
     const before = generation;
+    const effect = reloadEffect(before.config, next.config, await store.queues());
     generation = await createGeneration(next.config, { ...parts, previous: before });
     for (const runner of retiredRunners(before, generation)) {
       retiring.add(scheduler.whenFree(runner).then(() => runner.close()));
     }
     wake();
-    return { ok: true };
+    cron.wake();
+    return { ok: true, ...effect };
   }
 
   function reload(): Promise<Reloaded> {
@@ -212,6 +237,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     cancelBeat = clock.timer(beatMs, async () => {
       try {
         if (await store.beat({ now: clock.now(), monotonic: clock.monotonic() }) > 0) wake();
+        await pauses.load(); // another engine may have been told
       } catch (error) {
         observe({
           kind: "engine",
@@ -227,6 +253,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   let admin: Promise<Admin> | undefined;
   /** Loaded when first asked for: an engine that nobody looks at does not pay for the admin side. */
   function openAdmin(token: string): Promise<Admin> {
+    const makeDeliveryId = (): string => makeId("dlv");
     return admin ??= import("./http/admin.ts").then(({ createAdmin }) =>
       createAdmin({
         store,
@@ -236,7 +263,9 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
         metrics,
         observe,
         token,
-        makeDeliveryId: () => makeId("dlv"),
+        makeDeliveryId,
+        replay: createReplay({ store, generation: () => generation, clock, makeDeliveryId, wake }),
+        pauses,
         clock,
         status: () => ({
           version,
@@ -256,6 +285,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   async function stopOnce(graceMs: number): Promise<void> {
     closed = "the engine is shutting down";
     await reloading;
+    await cron.stop();
     await scheduler.stop(graceMs);
     cancelBeat();
     await Promise.all([...generation.queues.values()].map(({ runner }) => runner.close()));
@@ -274,12 +304,14 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     },
     async start() {
       await store.ping();
+      await pauses.load();
       if (closed === "the engine has not started") closed = undefined;
       if (store.recovered > 0) {
         const message = `took back ${store.recovered} deliveries of an engine that is gone`;
         observe({ kind: "engine", at: clock.now(), level: "info", message });
       }
       scheduler.start();
+      cron.start();
       beat();
     },
     async listen() {

@@ -15,7 +15,7 @@ import type { Evaluation, Expression } from "../domain/expression.ts";
 import { didYouMean } from "./issue.ts";
 
 /** What an expression is for, which decides the types it may give. */
-export type ExpressionUse = "condition" | "key" | "list";
+export type ExpressionUse = "condition" | "key" | "list" | "version";
 
 /** A compiled expression, or why it is none and at which character. */
 export type CompiledExpression =
@@ -29,6 +29,10 @@ const expectedTypes: Record<ExpressionUse, { matches: RegExp; phrase: string }> 
   condition: { matches: /^(bool|dyn)$/, phrase: "true or false" },
   key: { matches: /^(string|int|uint|double|bool|null|dyn|optional.*)$/, phrase: "text, a number or a boolean" },
   list: { matches: /^(list.*|dyn|optional.*)$/, phrase: "a list" },
+  version: {
+    matches: /^(int|uint|double|string|google\.protobuf\.Timestamp|null|dyn|optional.*)$/,
+    phrase: "a number or a date",
+  },
 };
 
 const environment = createEnvironment();

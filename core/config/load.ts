@@ -6,7 +6,15 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeHex } from "@std/encoding/hex";
-import { type Config, defaultRetention, type Route, type ServerConfig, type StorageConfig } from "../domain/config.ts";
+import {
+  type Config,
+  defaultRetention,
+  type Retention,
+  type Route,
+  type ServerConfig,
+  type StorageConfig,
+} from "../domain/config.ts";
+import { formatDuration } from "../domain/duration.ts";
 import { describeError } from "../domain/error.ts";
 import type { Provider } from "../domain/provider.ts";
 import { absolutePath, type Build } from "./build.ts";
@@ -70,6 +78,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
 
   const server = buildServer(build, parsed);
   const storage = buildStorage(build, parsed);
+  const retention = buildRetention(build, parsed);
   const remoteStorage = !storage.url.startsWith("file:");
   const sources = await buildSources(build, { sources: parsed.sources, remoteStorage });
   const routes = await buildRoutes(build, parsed.routes);
@@ -77,7 +86,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const config: Config = {
     server,
     storage,
-    retention: { ...defaultRetention, idempotencyMs: parsed.retention.idempotency },
+    retention,
     sources,
     routes,
     environment: grantedVariables(routes, lookup),
@@ -118,6 +127,17 @@ function buildStorage(build: Build, parsed: ParsedFile): StorageConfig {
     build.issues.add(at, `is ${build.issues.show(at)}; expected file: and the path of a file, such as file:weir.db`);
   }
   return { url: `file:${absolutePath(build, path)}`, authToken };
+}
+
+/** A key must not outlive its event's own retention: the duplicate would be answered with an id that is gone. */
+function buildRetention(build: Build, { retention }: ParsedFile): Retention {
+  const { events: eventsMs, attempts: attemptsMs, dead: deadMs } = retention;
+  const idempotencyMs = retention.idempotency ?? Math.min(defaultRetention.idempotencyMs, eventsMs);
+  if (idempotencyMs > eventsMs) {
+    const at = ["retention", "idempotency"];
+    build.issues.add(at, `is ${build.issues.show(at)}; expected at most retention.events, ${formatDuration(eventsMs)}`);
+  }
+  return { eventsMs, attemptsMs, deadMs, idempotencyMs };
 }
 
 function grantedVariables(routes: readonly Route[], lookup: Lookup): Record<string, string> {

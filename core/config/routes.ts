@@ -3,6 +3,7 @@
  * needs to run.
  */
 
+import { type BreakerPolicy, defaultBreaker } from "../domain/breaker.ts";
 import type { Destination, Route, TargetDestination } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import { secretBytesMin } from "../domain/provider.ts";
@@ -40,16 +41,47 @@ async function buildRoute(build: Build, written: { name: string; route: ParsedRo
   const { name, route } = written;
   const path = ["routes", name];
   checkFrom(build, { path: [...path, "from"], from: route.from });
+  checkLanes(build, path);
   return {
     name,
     from: route.from,
     on: route.on,
     when: buildExpression(build, { path: [...path, "when"], text: route.when, use: "condition" }),
     orderBy: buildExpression(build, { path: [...path, "order_by"], text: route.order_by, use: "key" }),
+    concurrencyKey: buildConcurrencyKey(build, { path: [...path, "concurrency"], route }),
+    skipOlder: buildExpression(build, { path: [...path, "skip_older"], text: route.skip_older, use: "version" }),
+    delayMs: route.delay,
+    priority: route.priority,
     onExhausted: route.on_exhausted,
     retry: buildRetry(build, { path: [...path, "retry"], retry: route.retry }),
     destinations: await buildDestinations(build, written),
   };
+}
+
+/** Both a key of `concurrency` and `order_by` make lanes, and a version is held against the last one of its lane. */
+function checkLanes(build: Build, path: Path): void {
+  const has = (...keys: string[]) => valueAt(build.tree, [...path, ...keys]) !== undefined;
+  if (has("concurrency", "key") && has("order_by")) {
+    const message = "has no meaning beside order_by, which runs one event of a key at a time; take one of them out";
+    build.issues.add([...path, "concurrency", "key"], message, { key: true });
+  }
+  if (has("skip_older") && !has("order_by")) {
+    const message = "has no meaning without order_by: a version is compared with those of the same key";
+    build.issues.add([...path, "skip_older"], message, { key: true });
+  }
+}
+
+function buildConcurrencyKey(build: Build, written: { path: Path; route: ParsedRoute }): Route["concurrencyKey"] {
+  const { concurrency } = written.route;
+  if (typeof concurrency !== "object") return undefined;
+  const key = buildExpression(build, { path: [...written.path, "key"], text: concurrency.key, use: "key" });
+  return key && { key, limit: concurrency.limit };
+}
+
+/** Most attempts of a queue at once, whatever their keys. */
+function totalConcurrency({ concurrency = defaultConcurrency }: ParsedRoute): number {
+  if (typeof concurrency === "number") return concurrency;
+  return concurrency.total ?? Math.max(defaultConcurrency, concurrency.limit);
 }
 
 function checkFrom(build: Build, written: { path: Path; from: readonly string[] }): void {
@@ -104,9 +136,9 @@ async function buildDestinations(
     build.issues.add([...path, "permissions"], "has no meaning without handler; take it out", { key: true });
   }
   const timeoutMs = route.timeout ?? handlerTimeoutMs;
-  const concurrency = route.concurrency ?? defaultConcurrency;
+  const flow = { concurrency: totalConcurrency(route), rateLimit: route.rate_limit };
   if (route.send !== undefined) return buildTargets(build, { path: [...path, "send"], route, targets: route.send });
-  if (inline) return [{ kind: "inline", timeoutMs, concurrency }];
+  if (inline) return [{ kind: "inline", timeoutMs, ...flow }];
   if (route.handler === undefined) return [];
   const file = absolutePath(build, route.handler);
   await checkFile(build, { path: [...path, "handler"], file });
@@ -119,7 +151,7 @@ async function buildDestinations(
     );
   });
   const permissions = { net, env, read: read.map((granted) => absolutePath(build, granted)) };
-  return [{ kind: "script", file, permissions, timeoutMs, concurrency }];
+  return [{ kind: "script", file, permissions, timeoutMs, ...flow }];
 }
 
 async function checkFile(build: Build, written: { path: Path; file: string }): Promise<void> {
@@ -163,9 +195,24 @@ function buildTargets(
       secrets: target.secret ?? [],
       headers: buildHeaders(build, { path: [...at, "headers"], headers: target.headers }),
       timeoutMs: target.timeout ?? route.timeout ?? targetTimeoutMs,
-      concurrency: target.concurrency ?? route.concurrency ?? defaultConcurrency,
+      concurrency: target.concurrency ?? totalConcurrency(route),
+      rateLimit: target.rate_limit ?? route.rate_limit,
+      breaker: buildBreaker(build, { path: [...at, "breaker"], breaker: target.breaker }),
     };
   });
+}
+
+function buildBreaker(
+  build: Build,
+  written: { path: Path; breaker: ParsedTarget["breaker"] },
+): BreakerPolicy | undefined {
+  if (written.breaker === false) return undefined;
+  const { failures = defaultBreaker.failures, open: openMs = defaultBreaker.openMs, open_max } = written.breaker ?? {};
+  const openMsMax = open_max ?? Math.max(openMs, defaultBreaker.openMsMax);
+  if (openMsMax < openMs) {
+    build.issues.add([...written.path, "open_max"], "is less than open; expected at least as much");
+  }
+  return { failures, openMs, openMsMax };
 }
 
 function buildHeaders(

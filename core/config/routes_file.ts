@@ -21,17 +21,24 @@ export interface RoutesFile {
     url?: string;
     auth_token?: string;
   };
+  /** How long finished things are kept. */
   retention?: {
-    /** How long an idempotency key is remembered. Default `7d`. */
+    /** Events, from the end of their last delivery. Default `30d`. */
+    events?: string;
+    /** What attempts printed and why they failed. Default `14d`. */
+    attempts?: string;
+    /** Dead letters. Default `90d`. */
+    dead?: string;
+    /** How long an idempotency key is remembered; at most as long as events. Default `7d`. */
     idempotency?: string;
   };
   sources?: Record<string, RoutesFileSource>;
   routes?: Record<string, RoutesFileRoute>;
 }
 
-/** Where events come from: a provider's requests, or the program itself. */
+/** Where events come from: a provider's requests, a clock, or the program itself. */
 export interface RoutesFileSource {
-  /** The sender. Needed unless `publish` is true. */
+  /** The sender. Needed unless there is `cron` or `publish`. */
   provider?: string;
   /** One secret, or several while they are being rotated: the first one signs, any may verify. */
   secret?: string | string[];
@@ -57,8 +64,24 @@ export interface RoutesFileSource {
   schema?: string;
   /** Most requests, such as `100/s`. Default: no limit. */
   rate_limit?: string;
+  /**
+   * `body`: the same content under another id, within the window of idempotency, is a duplicate. Only for providers that
+   * do not sign their ids. Default: it is flagged and runs.
+   */
+  replay_guard?: "body";
   /** The source has no path; events come from `publish()` alone. */
   publish?: true;
+  /**
+   * The source is a clock: five fields (minute, hour, day, month, weekday), six with seconds in front, or a nickname such
+   * as `@daily`. Ticks missed while the engine was down run once. Where clocks change, a fixed time of day (`30 2 * * *`)
+   * runs once a day: the first of two, or at once after the gap that it fell into; any other schedule skips the gap and
+   * runs in both passes of a repeated hour.
+   */
+  cron?: string;
+  /** IANA name of the cron's time zone. Default `UTC`. */
+  timezone?: string;
+  /** The body of every event of the cron; JSON. Default `null`. */
+  body?: unknown;
 }
 
 /** Which events go where, and in which order. */
@@ -70,8 +93,13 @@ export interface RoutesFileRoute {
   when?: string;
   /** CEL: events with the same key run one after the other. */
   order_by?: string;
-  /** What becomes of a delivery whose attempts are used up. Default `dead`: a dead letter. */
-  on_exhausted?: "dead";
+  /** CEL: a version, a number or a date; an event older than the last one finished in its lane is skipped. */
+  skip_older?: string;
+  /**
+   * What becomes of a delivery whose attempts are used up. Default `dead`: a dead letter, and its lane goes on; `park`: its
+   * lane waits for a person; `halt`: its whole queue does.
+   */
+  on_exhausted?: "dead" | "park" | "halt";
   /** A TypeScript file. */
   handler?: string;
   /** What the handler may touch. Default: nothing. */
@@ -85,11 +113,26 @@ export interface RoutesFileRoute {
   };
   /** Of one attempt. Default `60s` for a handler, `15s` for a target. */
   timeout?: string;
-  /** Most attempts at once. Default 10. */
-  concurrency?: number;
+  /** Most attempts at once, of each target. Default 10. A mapping limits each key instead, and excludes `order_by`. */
+  concurrency?: number | RoutesFileKeyedConcurrency;
+  /** Most attempts in a time, of each target, such as `50/s`. Default: no limit. */
+  rate_limit?: string;
+  /** How long after its event a delivery may first run. Default: at once. */
+  delay?: string;
+  /** From -100 to 100: whose deliveries go first when not all can run; higher goes first. Default 0. */
+  priority?: number;
   retry?: RoutesFileRetry;
   /** HTTP endpoints, instead of a handler. */
   send?: RoutesFileTarget[];
+}
+
+/** Most attempts at once of each key. */
+export interface RoutesFileKeyedConcurrency {
+  limit: number;
+  /** CEL; an event without a key is limited by `total` alone. */
+  key: string;
+  /** Most attempts at once over all keys. Default 10, or `limit` where that is more. */
+  total?: number;
 }
 
 /** How often and how far apart: a schedule, or an exponential backoff. */
@@ -120,6 +163,20 @@ export interface RoutesFileTarget {
   headers?: Record<string, string>;
   /** Default: the route's. */
   timeout?: string;
-  /** Default: the route's. */
+  /** Most attempts at once over all keys. Default: the route's. */
   concurrency?: number;
+  /** Default: the route's. */
+  rate_limit?: string;
+  /** When the target is left alone after failures; `false` for never. */
+  breaker?: false | RoutesFileBreaker;
+}
+
+/** After so many failures in a row nothing is sent for a while; then one attempt at a time, until one succeeds. */
+export interface RoutesFileBreaker {
+  /** Default 10. */
+  failures?: number;
+  /** How long the first time; each further failure doubles it. Default `30s`. */
+  open?: string;
+  /** Default `10m`, or `open` where that is more. */
+  open_max?: string;
 }

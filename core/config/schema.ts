@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import type { Address } from "../domain/config.ts";
+import { type Address, defaultRetention } from "../domain/config.ts";
 import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { parseAddress, parseBlock } from "./address.ts";
 import { didYouMean, type IssueList } from "./issue.ts";
@@ -40,8 +40,8 @@ const address = parsed<Address>("a host and a port, such as 127.0.0.1:8080 or [:
 const blocks = z.array(parsed("an IP address or a CIDR block such as 203.0.113.0/24", parseBlock), {
   error: "a list of IP addresses or CIDR blocks",
 });
-const wholeNumber = (least: number, most: number, also = "") => {
-  const error = `a whole number from ${least} to ${most}${also}`;
+const wholeNumber = (least: number, most: number) => {
+  const error = `a whole number from ${least} to ${most}`;
   return z.int({ error }).min(least, { error }).max(most, { error });
 };
 const number = (least: number, most: number) => {
@@ -49,6 +49,12 @@ const number = (least: number, most: number) => {
   return z.number({ error }).min(least, { error }).max(most, { error });
 };
 const expression = text("a CEL expression in a string");
+
+/** YAML has numbers that JSON would turn into null. */
+function isJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  return typeof value !== "object" || value === null || Object.values(value).every(isJson);
+}
 
 /** One text, or a list of at least one. */
 const oneOrMany = (expected: string) =>
@@ -61,7 +67,11 @@ const secrets = z.union([z.string(), z.array(z.string())], { error: "a secret in
 
 const name = z.string().regex(namePattern, { error: nameForm });
 const mapping = { error: "a mapping" };
-const concurrency = wholeNumber(1, 1_000, " (a limit per key is not supported yet)");
+const attemptsAtOnce = wholeNumber(1, 1_000);
+const concurrency = z.union([
+  attemptsAtOnce,
+  z.strictObject({ limit: attemptsAtOnce, key: expression, total: attemptsAtOnce.optional() }, mapping),
+], { error: "a whole number from 1 to 1000, or a mapping with limit and key" });
 const mediaType = parsed("a media type such as application/json", (written) => {
   const type = written.toLowerCase();
   return /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/.test(type) ? type : undefined;
@@ -83,7 +93,12 @@ const storage = z.strictObject({
   auth_token: text("a token in a string").optional(),
 }, mapping);
 
-const retention = z.strictObject({ idempotency: duration.default(7 * 86_400_000) }, mapping);
+const retention = z.strictObject({
+  events: duration.default(defaultRetention.eventsMs),
+  attempts: duration.default(defaultRetention.attemptsMs),
+  dead: duration.default(defaultRetention.deadMs),
+  idempotency: duration.optional(),
+}, mapping);
 
 const source = z.strictObject({
   provider: text("the name of a provider").optional(),
@@ -103,7 +118,11 @@ const source = z.strictObject({
     .optional(),
   schema: text("the path of a JSON Schema file").optional(),
   rate_limit: rate.optional(),
+  replay_guard: z.literal("body", { error: `"body"` }).optional(),
   publish: z.literal(true, { error: "true" }).optional(),
+  cron: text(`a cron expression such as "0 3 * * *"`).optional(),
+  timezone: text("the name of a time zone such as Europe/Berlin").optional(),
+  body: z.unknown().refine(isJson, { error: "a value that JSON can hold" }).optional(),
 }, mapping);
 
 const permissions = z.strictObject({
@@ -133,6 +152,12 @@ const retry = z.strictObject({
   jitter: number(0, 1).default(0.1),
 }, mapping);
 
+const breaker = z.strictObject({
+  failures: attemptsAtOnce.optional(),
+  open: duration.optional(),
+  open_max: duration.optional(),
+}, mapping);
+
 const target = z.strictObject({
   name: z.string({ error: nameForm }).regex(namePattern, { error: nameForm }).optional(),
   url: parsed("an http or https URL without credentials", (written) => {
@@ -142,7 +167,10 @@ const target = z.strictObject({
   secret: secrets.optional(),
   headers: z.record(z.string(), z.string({ error: "text (put it in quotes)" }), mapping).default({}),
   timeout: duration.optional(),
-  concurrency: concurrency.optional(),
+  concurrency: attemptsAtOnce.optional(),
+  rate_limit: rate.optional(),
+  breaker: z.union([z.literal(false), breaker], { error: "false, or a mapping with failures, open and open_max" })
+    .optional(),
 }, mapping);
 
 const route = z.strictObject({
@@ -150,11 +178,15 @@ const route = z.strictObject({
   on: oneOrMany("a glob such as payment.*, or a list of them").default(["*"]),
   when: expression.optional(),
   order_by: expression.optional(),
-  on_exhausted: z.literal("dead", { error: `"dead" ("park" and "halt" are not supported yet)` }).default("dead"),
+  skip_older: expression.optional(),
+  on_exhausted: z.enum(["dead", "park", "halt"], { error: `"dead", "park" or "halt"` }).default("dead"),
   handler: text("the path of a TypeScript file").optional(),
   permissions: permissions.optional(),
   timeout: duration.optional(),
   concurrency: concurrency.optional(),
+  rate_limit: rate.optional(),
+  delay: duration.optional(),
+  priority: wholeNumber(-100, 100).optional(),
   retry: retry.optional(),
   send: z.array(target, { error: "a list of targets" }).min(1, { error: "at least one target" }).optional(),
 }, mapping);
@@ -179,9 +211,6 @@ export type SchemaInput = z.input<typeof routesFile>;
 
 /** Keys that the design promises and this version does not have, by the keys above them (`*` is any name). */
 const notYetKeys: Record<string, readonly string[]> = {
-  retention: ["events", "attempts", "dead"],
-  "sources.*": ["cron", "timezone", "body", "replay_guard"],
-  "routes.*": ["skip_older", "rate_limit", "delay", "priority"],
   "routes.*.retry": ["on"],
 };
 
@@ -210,7 +239,7 @@ export function parseRoutesFile(tree: unknown, issues: IssueList): ParsedFile | 
     const result = routesFile.safeParse(rest);
     if (result.success) return result.data;
     const doomed: Path[] = [];
-    for (const issue of result.error.issues) {
+    for (const issue of result.error.issues.flatMap((each) => unfold(each, rest))) {
       const path = issue.path as Path;
       if (issue.code === "unrecognized_keys") {
         for (const key of issue.keys) {
@@ -229,6 +258,16 @@ export function parseRoutesFile(tree: unknown, issues: IssueList): ParsedFile | 
     }
     for (const path of doomed) remove(rest, path);
   }
+}
+
+/** Of a value that may have several forms and is a mapping: what is wrong inside it, rather than with all of it. */
+function unfold(issue: z.core.$ZodIssue, tree: unknown): z.core.$ZodIssue[] {
+  const value = valueAt(tree, issue.path as Path);
+  if (issue.code !== "invalid_union" || typeof value !== "object" || value === null || Array.isArray(value)) {
+    return [issue];
+  }
+  const form = issue.errors.find((branch) => branch.some(({ code, path }) => path.length > 0 || code.endsWith("keys")));
+  return form?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })) ?? [issue];
 }
 
 /** What has to go so that an issue does not come back: the value, its parent where it is missing, all of a list. */
@@ -269,6 +308,8 @@ function keysAt(path: Path): string[] {
     const properties = schema.properties as Record<string, unknown> | undefined;
     const below = typeof key === "number" ? schema.items : properties?.[key] ?? schema.additionalProperties;
     schema = below as Record<string, unknown>;
+    const forms = schema.anyOf as Record<string, unknown>[] | undefined;
+    schema = forms?.find((form) => form.properties !== undefined) ?? schema;
   }
   return Object.keys(schema.properties ?? {});
 }

@@ -3,11 +3,12 @@
  * bodies, and makes sure that no two listen on one path.
  */
 
-import type { HttpSource, Source } from "../domain/config.ts";
+import type { CronSource, HttpSource, Source } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import { type Provider, type Scheme, secretBytesMin } from "../domain/provider.ts";
 import { compileBodySchema } from "./body_schema.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
+import { compileSchedule, explainTimezone } from "./cron.ts";
 import { didYouMean } from "./issue.ts";
 import { type Path, valueAt } from "./path.ts";
 import type { ParsedSource } from "./schema.ts";
@@ -30,10 +31,21 @@ export async function buildSources(
   const takenPaths = new Map<string, string>();
   for (const [name, source] of Object.entries(written.sources)) {
     const path = ["sources", name];
+    // Asked of the file as written: a kind with a mistake in it is still that kind.
+    const has = (key: string) => valueAt(build.tree, [...path, key]) !== undefined;
     if (source.publish) {
-      checkPublish(build, path);
+      checkAlone(build, { path, kind: "publish: true", keys: ["publish"] });
       sources.set(name, { kind: "publish", name });
       continue;
+    }
+    if (has("cron")) {
+      checkAlone(build, { path, kind: "cron", keys: ["cron", "timezone", "body"] });
+      const built = buildCronSource(build, { name, source });
+      if (built !== undefined) sources.set(name, built);
+      continue;
+    }
+    for (const key of ["timezone", "body"]) {
+      if (has(key)) build.issues.add([...path, key], "has no meaning without cron; take it out", { key: true });
     }
     const urlPath = source.path ?? `/hooks/${name}`;
     const pathAt = [...path, "path"];
@@ -48,11 +60,27 @@ export async function buildSources(
   return sources;
 }
 
-function checkPublish(build: Build, path: Path): void {
-  const others = Object.keys(valueAt(build.tree, path) as object).filter((key) => key !== "publish");
+function checkAlone(build: Build, written: { path: Path; kind: string; keys: readonly string[] }): void {
+  const { path, kind, keys } = written;
+  const others = Object.keys(valueAt(build.tree, path) as object).filter((key) => !keys.includes(key));
   for (const key of others) {
-    build.issues.add([...path, key], "has no meaning beside publish: true; take one of them out", { key: true });
+    build.issues.add([...path, key], `has no meaning beside ${kind}; take one of them out`, { key: true });
   }
+}
+
+function buildCronSource(build: Build, written: { name: string; source: ParsedSource }): CronSource | undefined {
+  const { name, source } = written;
+  const path = ["sources", name];
+  const timezone = source.timezone ?? "UTC";
+  const zoneFault = explainTimezone(timezone);
+  const zoneAt = [...path, "timezone"];
+  if (zoneFault !== undefined) build.issues.add(zoneAt, `is ${build.issues.show(zoneAt)}; ${zoneFault}`);
+  if (source.cron === undefined) return undefined;
+  const schedule = compileSchedule(source.cron, zoneFault === undefined ? timezone : "UTC");
+  const at = [...path, "cron"];
+  if (!schedule.ok) build.issues.add(at, `${build.issues.show(at)} is not a schedule: ${schedule.reason}`);
+  if (!schedule.ok || zoneFault !== undefined) return undefined;
+  return { kind: "cron", name, schedule: source.cron, timezone, next: schedule.next, body: source.body ?? null };
 }
 
 function checkBodySize(build: Build, written: { path: Path; source: ParsedSource; remote: boolean }): void {
@@ -76,11 +104,14 @@ async function buildHttpSource(
   const provider = findProvider(build, { path, source });
   const scheme = provider && bindProvider(build, { path, source, provider });
   if (scheme === undefined || provider === undefined) return undefined;
-  if (source.id === undefined && idlessProviders.includes(provider.name) && source.options.id_header === undefined) {
+  const hasIds = source.id !== undefined || !idlessProviders.includes(provider.name) ||
+    source.options.id_header !== undefined;
+  if (!hasIds) {
     build.issues.warn(path, `without id: no event of this source has an id, so a repeated one runs again`, {
       key: true,
     });
   }
+  if (source.replay_guard !== undefined) checkReplayGuard(build, { path, provider, hasIds });
   return {
     kind: "http",
     name,
@@ -95,7 +126,20 @@ async function buildHttpSource(
     contentTypes: source.content_types ?? provider.contentTypes,
     rateLimit: source.rate_limit,
     schema,
+    replayGuard: source.replay_guard,
   };
+}
+
+/** The guard is for content that comes again under another id; it needs an id, and one that can be changed. */
+function checkReplayGuard(build: Build, written: { path: Path; provider: Provider; hasIds: boolean }): void {
+  const at = [...written.path, "replay_guard"];
+  if (written.provider.signsId) {
+    const reason =
+      `the provider ${written.provider.name} signs its ids, so nobody can send an event again under another`;
+    build.issues.add(at, `has no meaning: ${reason}; take it out`, { key: true });
+  } else if (!written.hasIds) {
+    build.issues.add(at, "has no meaning without id: only events with an id are compared", { key: true });
+  }
 }
 
 function findProvider(build: Build, written: { path: Path; source: ParsedSource }): Provider | undefined {
@@ -109,8 +153,8 @@ function findProvider(build: Build, written: { path: Path; source: ParsedSource 
       at,
       `there is no provider ${build.issues.show(at)}; expected one of ${names.join(", ")}${didYouMean(wanted, names)}`,
     );
-  } else if (!["publish", "cron"].some((key) => valueAt(build.tree, [...written.path, key]) !== undefined)) {
-    build.issues.add(at, `is missing; expected one of ${names.join(", ")}, or publish: true`);
+  } else if (valueAt(build.tree, [...written.path, "publish"]) === undefined) {
+    build.issues.add(at, `is missing; expected one of ${names.join(", ")}, or cron, or publish: true`);
   }
 }
 

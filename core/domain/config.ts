@@ -70,6 +70,11 @@ export interface CronSource {
   readonly schedule: string;
   /** IANA name. */
   readonly timezone: string;
+  /**
+   * The first tick after an instant, both in epoch milliseconds; undefined when there is none. Depends on nothing else,
+   * and a later instant never gives an earlier tick.
+   */
+  next(after: number): number | undefined;
   /** The body of every event; JSON. */
   readonly body: unknown;
 }

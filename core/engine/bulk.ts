@@ -34,20 +34,15 @@ export interface Bulk {
   readonly until: number;
 }
 
+/** What came of it, or why nothing can be done in the state that the filter names. */
+export type BulkAnswer = { readonly ok: true; readonly bulk: Bulk } | { readonly ok: false; readonly reason: string };
+
 /** What a person can do to many deliveries. */
 export interface BulkActions {
-  /**
-   * Makes new deliveries from finished ones, each the latest of its lineage.
-   *
-   * @throws RangeError for a state that is not finished
-   */
-  redeliver(request: BulkRequest): Promise<Bulk>;
-  /**
-   * Cancels what is neither running nor finished.
-   *
-   * @throws RangeError for a state that nothing can be cancelled in
-   */
-  cancel(request: BulkRequest): Promise<Bulk>;
+  /** Makes new deliveries from finished ones, each the latest of its lineage. */
+  redeliver(request: BulkRequest): Promise<BulkAnswer>;
+  /** Cancels what is neither running nor finished. */
+  cancel(request: BulkRequest): Promise<BulkAnswer>;
 }
 
 /** What it acts on. */
@@ -69,10 +64,10 @@ export function createBulkActions({ store, clock, makeDeliveryId, wake }: BulkOp
     states: readonly DeliveryState[],
     act: (row: DeliveryRow) => Promise<boolean>,
     unrepeated = false,
-  ): Promise<Bulk> {
+  ): Promise<BulkAnswer> {
     const { state, until = clock.now(), ...rest } = request.filter;
     if (state !== undefined && !states.includes(state)) {
-      throw new RangeError(`state must be ${states.join(" or ")} for this, got ${state}`);
+      return { ok: false, reason: `state must be one of ${states.join(", ")} for this, got ${state}` };
     }
     const filters = (state === undefined ? states : [state]).map((each) => ({
       ...rest,
@@ -81,12 +76,13 @@ export function createBulkActions({ store, clock, makeDeliveryId, wake }: BulkOp
       unrepeated,
     }));
     const matched = request.after === undefined ? await count(filters) : undefined;
-    if (request.dryRun) return { matched, done: 0, until };
+    if (request.dryRun) return { ok: true, bulk: { matched, done: 0, until } };
     const page = await read(filters, { after: request.after ?? 0, limit: request.limit ?? bulkRowsMax });
     // All at once: the log takes them in this order, and shares its commits among them.
     const done = await Promise.all(page.rows.map(act));
     if (done.includes(true)) wake();
-    return { matched, done: done.filter(Boolean).length, nextAfter: page.nextAfter, until };
+    const bulk = { matched, done: done.filter(Boolean).length, nextAfter: page.nextAfter, until };
+    return { ok: true, bulk };
   }
 
   async function count(filters: readonly Omit<DeliveryFilter, "limit">[]): Promise<number> {

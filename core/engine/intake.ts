@@ -6,11 +6,11 @@
 import { createHash } from "node:crypto";
 import { parseBody } from "../domain/body.ts";
 import type { Clock } from "../domain/clock.ts";
-import type { HttpSource } from "../domain/config.ts";
+import type { CronSource, HttpSource } from "../domain/config.ts";
 import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
 import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
 import type { Answer, DescribedEvent } from "../domain/provider.ts";
-import type { Appended, NewEvent, Store } from "../store/store.ts";
+import type { Appended, NewEvent, NewRequest, Store } from "../store/store.ts";
 import type { Generation } from "./generation.ts";
 import type { Observer } from "./observer.ts";
 import { routeEvent, scopeOf, toDelivery } from "./routing.ts";
@@ -61,6 +61,18 @@ export interface Intake {
    * @throws TypeError for a body that is not JSON, or a key that cannot be one
    */
   publish(publication: Publication): Promise<Appended>;
+  /**
+   * Logs a tick of a cron source, which its instant identifies: of several engines that log it, one does.
+   *
+   * @throws StoreUnavailable likewise
+   */
+  tick(source: CronSource, tickAt: number): Promise<Appended>;
+  /**
+   * Remembers that a cron source counts from here on: earlier ticks are no concern of it.
+   *
+   * @throws StoreUnavailable likewise
+   */
+  beginTicking(source: CronSource, fromAt: number): Promise<void>;
 }
 
 /** Options of {@link createIntake}. */
@@ -90,6 +102,8 @@ interface Batch {
   readonly query: string;
   readonly raw: Uint8Array;
   readonly arrivals: readonly Arrival[];
+  readonly replays?: NewRequest["replays"];
+  readonly cronAt?: number;
 }
 
 /** Makes the way into the log. */
@@ -114,7 +128,7 @@ export function createIntake(options: IntakeOptions): Intake {
         deliveries: queues.map((routed) => toDelivery(routed, { id: makeId("dlv"), receivedAt: batch.receivedAt })),
       };
     });
-    const { source, query, headers, raw, receivedAt } = batch;
+    const { source, query, headers, raw, receivedAt, replays, cronAt } = batch;
     const request = {
       id: makeId("req"),
       source,
@@ -124,6 +138,8 @@ export function createIntake(options: IntakeOptions): Intake {
       receivedAt,
       configHash: current.config.hash,
       events,
+      replays,
+      cronAt,
     };
     // If the process dies before this resolves, nobody was answered and the sender tries again.
     const appended = await store.append(request);
@@ -174,6 +190,7 @@ export function createIntake(options: IntakeOptions): Intake {
         query,
         raw: verified.body,
         arrivals,
+        replays: replaysOf(source),
       };
       return { kind: "accepted", events: await append(batch), answer };
     },
@@ -199,7 +216,30 @@ export function createIntake(options: IntakeOptions): Intake {
       });
       return appended!;
     },
+
+    async tick(source, tickAt) {
+      const id = new Date(tickAt).toISOString();
+      const event = { id, type: "cron", time: tickAt, body: source.body };
+      const [appended] = await append(batchOf(source, { cronAt: tickAt, arrivals: [event] }));
+      return appended!;
+    },
+
+    async beginTicking(source, fromAt) {
+      await append(batchOf(source, { cronAt: fromAt, arrivals: [] }));
+    },
   };
+
+  function batchOf(source: CronSource, ticking: { cronAt: number; arrivals: readonly Arrival[] }): Batch {
+    const raw = new TextEncoder().encode(JSON.stringify(source.body));
+    const headers = { "content-type": "application/json" };
+    return { source: source.name, receivedAt: options.clock.now(), headers, query: "", raw, ...ticking };
+  }
+}
+
+/** A sender that signs its ids cannot have an event sent again under another; nobody looks for it. */
+function replaysOf({ provider, replayGuard }: HttpSource): NewRequest["replays"] {
+  if (replayGuard === "body") return "refuse";
+  return provider.signsId ? undefined : "flag";
 }
 
 function refuse(

@@ -4,40 +4,29 @@
  */
 
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
-import type { Clock } from "../domain/clock.ts";
+import { bodyLimit } from "hono/body-limit";
 import type { Config } from "../domain/config.ts";
-import { type DeliveryState, finishedStates } from "../domain/delivery.ts";
+import { finishedStates } from "../domain/delivery.ts";
 import { describeError } from "../domain/error.ts";
-import type { Observer } from "../engine/observer.ts";
-import { type Store, StoreUnavailable } from "../store/store.ts";
+import { openCount } from "../engine/reload_effect.ts";
+import { StoreUnavailable } from "../store/store.ts";
+import { addActions } from "./admin_actions.ts";
 import { createGuard } from "./admin_guard.ts";
+import type { AdminOptions } from "./admin_options.ts";
+import { withTimes } from "./admin_query_schema.ts";
+import { refuse, refuseDelivery } from "./admin_refusal.ts";
 import * as routes from "./admin_routes.ts";
-import type { EngineStatus, IssueView } from "./admin_schema.ts";
-import { viewEvent, viewRoute, viewSource } from "./admin_view.ts";
+import { viewEvent, viewQueue, viewRoute, viewSource, withWaiting } from "./admin_view.ts";
 import { peerOf, splitUrl } from "./client_address.ts";
-import { type Metrics, metricsType } from "./metrics.ts";
+import { metricsType } from "./metrics.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { problem, problemDocument, problemType, retryAfter } from "./problem.ts";
 
+export type { AdminOptions } from "./admin_options.ts";
 export type { EngineStatus } from "./admin_schema.ts";
 
-/** What the admin API is wired to. */
-export interface AdminOptions {
-  readonly store: Store;
-  readonly config: () => Config;
-  /** Called when a delivery may have become ready. */
-  readonly wake: () => void;
-  readonly reload: () => Promise<{ ok: true } | { ok: false; issues: readonly IssueView[] }>;
-  readonly status: () => EngineStatus;
-  readonly metrics: Metrics;
-  readonly observe: Observer;
-  readonly token: string;
-  readonly makeDeliveryId: () => string;
-  readonly clock: Clock;
-  /** Host names, without ports, that it may be called by beside its address and localhost. */
-  readonly hosts?: readonly string[];
-}
+/** Most bytes of a request's body; a thousand ids are far below it. */
+export const adminBodyBytesMax = 262_144;
 
 /** The operator's door. `fetch` never rejects. */
 export interface Admin {
@@ -74,7 +63,8 @@ function ownHosts({ server: { admin: { hostname } } }: Config): string[] {
   return [hostname.includes(":") ? `[${hostname}]` : hostname.toLowerCase()];
 }
 
-function createRouter({ store, config, wake, reload, status, metrics, observe, makeDeliveryId, clock }: AdminOptions) {
+function createRouter(options: AdminOptions) {
+  const { store, config, wake, reload, status, metrics, observe, makeDeliveryId, clock, pauses } = options;
   const router = new OpenAPIHono({
     defaultHook(result) {
       if (result.success) return;
@@ -87,6 +77,10 @@ function createRouter({ store, config, wake, reload, status, metrics, observe, m
     context.header("cache-control", "no-store");
     context.header("x-content-type-options", "nosniff");
   });
+  router.use(bodyLimit({
+    maxSize: adminBodyBytesMax,
+    onError: () => problem({ status: 413, detail: `the body may have at most ${adminBodyBytesMax} bytes` }),
+  }));
   router.notFound(() => problem({ status: 404, detail: "there is nothing at this path" }));
   router.onError((error) => {
     if (error instanceof StoreUnavailable) {
@@ -97,26 +91,38 @@ function createRouter({ store, config, wake, reload, status, metrics, observe, m
   });
 
   router.openapi(routes.statusRoute, async (context) => {
-    return context.json({ ...status(), queues: await store.queues() }, 200);
+    const queues = (await store.queues()).map((queue) => viewQueue(queue, config(), clock.now()));
+    const orphaned = queues.reduce((sum, queue) => sum + (queue.orphaned ? openCount(queue) : 0), 0);
+    const pausedSources = [...config().sources.keys()].flatMap((name) => {
+      const paused = pauses.get(name);
+      return paused === undefined ? [] : [{ name, paused }];
+    });
+    return context.json({ ...status(), queues, orphaned, pausedSources }, 200);
   });
   router.openapi(routes.eventsRoute, async (context) => {
-    return context.json(await store.events(context.req.valid("query")), 200);
+    const query = context.req.valid("query");
+    return context.json(await store.events(withTimes(query, clock.now())), 200);
   });
   router.openapi(routes.eventRoute, async (context) => {
     const { id } = context.req.valid("param");
     const event = await store.event(id);
-    return event === undefined ? refuse(context, 404, `there is no event ${id}`) : context.json(viewEvent(event), 200);
+    if (event === undefined) return refuse(context, 404, `there is no event ${id}`);
+    return context.json(viewEvent(event, await withWaiting(event.deliveryRows, options)), 200);
   });
   router.openapi(routes.deliveriesRoute, async (context) => {
-    return context.json(await store.deliveries(context.req.valid("query")), 200);
+    const query = context.req.valid("query");
+    const page = await store.deliveries(withTimes(query, clock.now()));
+    return context.json({ ...page, rows: await withWaiting(page.rows, options) }, 200);
   });
   router.openapi(routes.deadRoute, async (context) => {
-    return context.json(await store.deliveries({ ...context.req.valid("query"), state: "dead" }), 200);
+    const query = context.req.valid("query");
+    return context.json(await store.deliveries({ ...withTimes(query, clock.now()), state: "dead" }), 200);
   });
   router.openapi(routes.deliveryRoute, async (context) => {
     const { id } = context.req.valid("param");
     const delivery = await store.delivery(id);
-    return delivery === undefined ? refuse(context, 404, noDelivery(id)) : context.json(delivery, 200);
+    if (delivery === undefined) return refuse(context, 404, `there is no delivery ${id}`);
+    return context.json((await withWaiting([delivery], options))[0]!, 200);
   });
 
   router.openapi(routes.redeliverRoute, async (context) => {
@@ -127,8 +133,10 @@ function createRouter({ store, config, wake, reload, status, metrics, observe, m
       return context.json({ id: made.id }, 201);
     }
     const state = (await store.delivery(id))?.state;
-    if (state === undefined) return refuse(context, 404, noDelivery(id));
-    return refuse(context, 409, whyNotRedelivered(id, state));
+    if (state !== undefined && finishedStates.includes(state)) {
+      return refuse(context, 409, `the event of delivery ${id} is gone`);
+    }
+    return await refuseDelivery(context, { store, id, expected: "only a finished one can be redelivered" });
   });
   router.openapi(routes.cancelRoute, async (context) => {
     const { id } = context.req.valid("param");
@@ -137,24 +145,26 @@ function createRouter({ store, config, wake, reload, status, metrics, observe, m
       wake();
       return context.json({ id, state: "cancelled" as const }, 200);
     }
-    const state = (await store.delivery(id))?.state;
-    if (state === undefined) return refuse(context, 404, noDelivery(id));
-    return refuse(context, 409, `delivery ${id} is ${state}; only one that waits can be cancelled`);
+    return await refuseDelivery(context, { store, id, expected: "only one that waits can be cancelled" });
   });
+  addActions(router, options);
 
   router.openapi(routes.routesRoute, (context) => context.json(config().routes.map(viewRoute), 200));
   router.openapi(routes.sourcesRoute, (context) => {
-    return context.json([...config().sources.values()].map(viewSource), 200);
+    return context.json([...config().sources.values()].map((each) => viewSource(each, pauses.get(each.name))), 200);
   });
   router.openapi(routes.reloadRoute, async (context) => {
     const reloaded = await reload();
-    if (reloaded.ok) return context.json({ configHash: config().hash }, 200);
+    if (reloaded.ok) {
+      const { orphaned, reorderedLanes } = reloaded;
+      return context.json({ configHash: config().hash, orphaned, reorderedLanes }, 200);
+    }
     const document = problemDocument({ status: 422, detail: "the configuration has mistakes; the old one stays" });
     return context.json({ ...document, issues: reloaded.issues }, 422, { "content-type": problemType });
   });
 
   router.get("/metrics", async (context) => {
-    return context.body(await metrics.render(store), 200, { "content-type": metricsType });
+    return context.body(await metrics.render(options), 200, { "content-type": metricsType });
   });
   router.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   router.doc31("/api/openapi.json", {
@@ -163,18 +173,4 @@ function createRouter({ store, config, wake, reload, status, metrics, observe, m
     security: [{ bearer: [] }],
   });
   return router;
-}
-
-function refuse<Status extends 404 | 409>(context: Context, status: Status, detail: string) {
-  return context.json(problemDocument({ status, detail }), status, { "content-type": problemType });
-}
-
-function noDelivery(id: string): string {
-  return `there is no delivery ${id}`;
-}
-
-function whyNotRedelivered(id: string, state: DeliveryState): string {
-  return finishedStates.includes(state)
-    ? `the event of delivery ${id} is gone`
-    : `delivery ${id} is ${state}; only a finished one can be redelivered`;
 }

@@ -5,40 +5,43 @@
 
 import { createRoute, type z } from "@hono/zod-openapi";
 import {
-  cancelledSchema,
   createdSchema,
-  deadQuerySchema,
   deliveryPageSchema,
-  deliveryQuerySchema,
   deliverySchema,
   eventPageSchema,
-  eventQuerySchema,
   eventSchema,
-  idParamSchema,
   issuesProblemSchema,
+  movedSchema,
   problemSchema,
   reloadedSchema,
   routeListSchema,
   sourceListSchema,
   statusSchema,
 } from "./admin_schema.ts";
+import { deadQuerySchema, deliveryQuerySchema, eventQuerySchema, idParamSchema } from "./admin_query_schema.ts";
 
-function json<S extends z.ZodType>(description: string, schema: S) {
+/** An answer in JSON. */
+export function json<S extends z.ZodType>(description: string, schema: S) {
   return { description, content: { "application/json": { schema } } };
 }
 
-function refusal(description: string) {
+/** A problem document. */
+export function refusal(description: string) {
   return { description, content: { "application/problem+json": { schema: problemSchema } } };
 }
 
-function issues(description: string) {
+/** A problem document that says where. */
+export function issues(description: string) {
   return { description, content: { "application/problem+json": { schema: issuesProblemSchema } } };
 }
 
 const params = idParamSchema;
-const badQuery = { 400: issues("A query parameter is unknown or wrong") };
-const noSuchEvent = { 404: refusal("There is no such event") };
-const noSuchDelivery = { 404: refusal("There is no such delivery") };
+/** What a wrong request is answered. */
+export const badQuery = { 400: issues("A parameter is unknown or wrong") };
+/** What an unknown id is answered. */
+export const noSuchEvent = { 404: refusal("There is no such event") };
+/** What an unknown id is answered. */
+export const noSuchDelivery = { 404: refusal("There is no such delivery") };
 
 export const statusRoute = createRoute({
   method: "get",
@@ -101,7 +104,7 @@ export const cancelRoute = createRoute({
   summary: "Cancels a delivery that is waiting",
   request: { params },
   responses: {
-    200: json("It is cancelled", cancelledSchema),
+    200: json("It is cancelled", movedSchema),
     ...noSuchDelivery,
     409: refusal("It is running, or finished"),
   },

@@ -4,12 +4,24 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import type { BreakerPhase } from "../domain/breaker.ts";
 import { type DeliveryState, deliveryStates } from "../domain/delivery.ts";
 import type { Rate } from "../domain/duration.ts";
 import type { HeaderMap } from "../domain/event.ts";
 import type { Permissions } from "../domain/handler.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
-import type { AttemptRow, DeliveryDetail, DeliveryRow, EventDetail, EventRow, Page, QueueRow } from "../store/store.ts";
+import { type Waiting, waitingKinds } from "../domain/waiting.ts";
+import type { ReloadEffect } from "../engine/reload_effect.ts";
+import type {
+  AttemptRow,
+  DeliveryDetail,
+  DeliveryRow,
+  EventDetail,
+  EventRow,
+  Page,
+  Paused,
+  QueueRow,
+} from "../store/store.ts";
 import type { ProblemDocument } from "./problem.ts";
 
 /** How the engine is. */
@@ -31,11 +43,40 @@ export interface EngineStatus {
 
 /** GET /api/v1/status. */
 export interface StatusView extends EngineStatus {
-  readonly queues: readonly QueueRow[];
+  readonly queues: readonly QueueView[];
+  /** Open deliveries whose route or target is not in the configuration. */
+  readonly orphaned: number;
+  readonly pausedSources: readonly PausedSource[];
+}
+
+/** A source that takes no requests now. */
+export interface PausedSource {
+  readonly name: string;
+  readonly paused: Paused;
+}
+
+/** A queue with what the configuration says of it. */
+export interface QueueView extends QueueRow {
+  /** What its breaker lets through; absent when it has none. */
+  readonly phase?: BreakerPhase;
+  /** Its route or its target is not in the configuration: nothing of it runs. */
+  readonly orphaned: boolean;
+}
+
+/** A delivery with what it waits for. */
+export interface DeliveryView extends DeliveryRow {
+  /** Absent while it runs, and once it has finished. */
+  readonly waiting?: Waiting;
+}
+
+/** GET /api/v1/deliveries/{id}. */
+export interface DeliveryDetailView extends DeliveryDetail {
+  readonly waiting?: Waiting;
 }
 
 /** GET /api/v1/events/{id}. */
-export interface EventView extends Omit<EventDetail, "raw"> {
+export interface EventView extends Omit<EventDetail, "raw" | "deliveryRows"> {
+  readonly deliveryRows: readonly DeliveryView[];
   /** The request's bytes as they came. */
   readonly rawBase64: string;
   /** What handlers see; absent when the bytes cannot be parsed. */
@@ -88,6 +129,8 @@ export interface SourceView {
   /** Of a cron source. */
   readonly schedule?: string;
   readonly timezone?: string;
+  /** Somebody has stopped it. */
+  readonly paused?: Paused;
 }
 
 /** One mistake in the configuration. */
@@ -104,8 +147,10 @@ export interface IssuesProblem extends ProblemDocument {
   readonly issues: readonly IssueView[];
 }
 
-const count = z.number().int().nonnegative();
-const at = z.number().openapi({ description: "epoch milliseconds" });
+/** A number of things. */
+export const count: z.ZodType<number> = z.number().int().nonnegative();
+/** A point in time. */
+export const at: z.ZodType<number> = z.number().openapi({ description: "epoch milliseconds" });
 const texts = z.array(z.string());
 const headers: z.ZodType<HeaderMap> = z.record(z.string(), z.string());
 const state: z.ZodType<DeliveryState> = z.enum(deliveryStates);
@@ -129,9 +174,10 @@ export const issuesProblemSchema: z.ZodType<IssuesProblem> = z.looseObject({
   issues: z.array(issue),
 }).openapi("IssuesProblem");
 
-const paused = z.strictObject({ at, reason: z.string() });
+/** Somebody stopped a queue or a source. */
+export const pausedSchema: z.ZodType<Paused> = z.strictObject({ at, reason: z.string() }).openapi("Paused");
 
-const queueRow: z.ZodType<QueueRow> = z.strictObject({
+const queueView: z.ZodType<QueueView> = z.strictObject({
   route: z.string(),
   target: z.string(),
   ready: count,
@@ -140,12 +186,14 @@ const queueRow: z.ZodType<QueueRow> = z.strictObject({
   parked: count,
   dead: count,
   oldestAt: at.optional(),
-  paused: paused.optional(),
+  paused: pausedSchema.optional(),
   breaker: z.strictObject({ failures: count, openUntil: at.optional() }),
   rateAt: z.number(),
   lanes: count,
   laneDepthMax: count,
   laneHeadAt: at.optional(),
+  phase: z.enum(["closed", "open", "half-open"]).optional(),
+  orphaned: z.boolean(),
 }).openapi("Queue");
 
 /** {@link StatusView} */
@@ -159,7 +207,9 @@ export const statusSchema: z.ZodType<StatusView> = z.strictObject({
   configFile: z.string().optional(),
   listen: z.string().optional(),
   running: count,
-  queues: z.array(queueRow),
+  queues: z.array(queueView),
+  orphaned: count,
+  pausedSources: z.array(z.strictObject({ name: z.string(), paused: pausedSchema })),
 }).openapi("Status");
 
 const eventMembers = {
@@ -176,6 +226,14 @@ const eventMembers = {
   replayOf: z.string().optional(),
   deliveries: z.partialRecord(z.enum(deliveryStates), count),
 };
+
+/** {@link Waiting} */
+export const waitingSchema: z.ZodType<Waiting> = z.strictObject({
+  kind: z.enum(waitingKinds),
+  reason: z.string(),
+  until: at.optional(),
+  head: z.string().optional(),
+}).openapi("Waiting");
 
 const deliveryMembers = {
   seq: count,
@@ -198,9 +256,11 @@ const deliveryMembers = {
   redeliveryOf: z.string().optional(),
   origin: z.enum(["event", "redelivery", "replay"]),
   outOfOrder: z.boolean(),
+  waiting: waitingSchema.optional(),
 };
 
-const deliveryRow: z.ZodType<DeliveryRow> = z.strictObject(deliveryMembers).openapi("DeliveryRow");
+/** {@link DeliveryView} */
+export const deliveryRowSchema: z.ZodType<DeliveryView> = z.strictObject(deliveryMembers).openapi("DeliveryRow");
 const eventRow: z.ZodType<EventRow> = z.strictObject(eventMembers).openapi("EventRow");
 
 const attemptRow: z.ZodType<AttemptRow> = z.strictObject({
@@ -220,8 +280,8 @@ export const eventPageSchema: z.ZodType<Page<EventRow>> = z.strictObject({
 }).openapi("EventPage");
 
 /** A page of deliveries, newest first. */
-export const deliveryPageSchema: z.ZodType<Page<DeliveryRow>> = z.strictObject({
-  rows: z.array(deliveryRow),
+export const deliveryPageSchema: z.ZodType<Page<DeliveryView>> = z.strictObject({
+  rows: z.array(deliveryRowSchema),
   nextBefore: count.optional(),
 }).openapi("DeliveryPage");
 
@@ -231,13 +291,13 @@ export const eventSchema: z.ZodType<EventView> = z.strictObject({
   query: z.string(),
   headers,
   item: z.string().optional(),
-  deliveryRows: z.array(deliveryRow),
+  deliveryRows: z.array(deliveryRowSchema),
   rawBase64: z.string(),
   body: z.unknown().optional(),
 }).openapi("Event");
 
 /** Everything about one delivery. */
-export const deliverySchema: z.ZodType<DeliveryDetail> = z.strictObject({
+export const deliverySchema: z.ZodType<DeliveryDetailView> = z.strictObject({
   ...deliveryMembers,
   result: z.string().optional(),
   attempts: z.array(attemptRow),
@@ -285,50 +345,22 @@ export const sourceListSchema: z.ZodType<readonly SourceView[]> = z.array(
     hasSchema: z.boolean().optional(),
     schedule: z.string().optional(),
     timezone: z.string().optional(),
+    paused: pausedSchema.optional(),
   }).openapi("Source"),
 );
 
 /** The id of a delivery that was made. */
 export const createdSchema: z.ZodType<{ readonly id: string }> = z.strictObject({ id: z.string() }).openapi("Created");
 
-/** A delivery that was cancelled. */
-export const cancelledSchema: z.ZodType<{ readonly id: string; readonly state: "cancelled" }> = z.strictObject({
+/** A delivery that a person has moved. */
+export const movedSchema: z.ZodType<{ readonly id: string; readonly state: DeliveryState }> = z.strictObject({
   id: z.string(),
-  state: z.literal("cancelled"),
-}).openapi("Cancelled");
+  state,
+}).openapi("Moved");
 
-/** The configuration that is used now. */
-export const reloadedSchema: z.ZodType<{ readonly configHash: string }> = z.strictObject({ configHash: z.string() })
-  .openapi("Reloaded");
-
-const paging = {
-  before: z.coerce.number().int().nonnegative().optional().openapi({ description: "the last page's nextBefore" }),
-  limit: z.coerce.number().int().min(1).max(500).default(50),
-};
-
-/** Query of GET /api/v1/events. An unknown parameter is an error: a mistyped filter would show everything. */
-export const eventQuerySchema = z.strictObject({
-  source: z.string().optional(),
-  type: z.string().optional(),
-  ...paging,
-});
-
-/** Query of GET /api/v1/dead. */
-export const deadQuerySchema = z.strictObject({
-  route: z.string().optional(),
-  target: z.string().optional(),
-  ...paging,
-});
-
-/** Query of GET /api/v1/deliveries. */
-export const deliveryQuerySchema = z.strictObject({
-  route: z.string().optional(),
-  target: z.string().optional(),
-  lane: z.string().optional(),
-  state: z.enum(deliveryStates).optional(),
-  eventId: z.string().optional(),
-  ...paging,
-});
-
-/** The id in a path. */
-export const idParamSchema = z.object({ id: z.string().min(1).max(64) });
+/** The configuration that is used now, and what it means for what is open. */
+export const reloadedSchema: z.ZodType<ReloadEffect & { readonly configHash: string }> = z.strictObject({
+  configHash: z.string(),
+  orphaned: count,
+  reorderedLanes: count,
+}).openapi("Reloaded");

@@ -4,20 +4,87 @@
  */
 
 import { encodeBase64 } from "@std/encoding/base64";
-import { parseBody, parseJsonText } from "../domain/body.ts";
-import { type Destination, type Route, type Source, targetName } from "../domain/config.ts";
-import type { EventDetail } from "../store/store.ts";
-import type { DestinationView, EventView, RouteView, SourceView } from "./admin_schema.ts";
+import { eventBody } from "../domain/body.ts";
+import { breakerPhase } from "../domain/breaker.ts";
+import type { Clock } from "../domain/clock.ts";
+import {
+  type Config,
+  type Destination,
+  destinationOf,
+  queueName,
+  type Route,
+  type Source,
+  targetName,
+} from "../domain/config.ts";
+import { finishedStates } from "../domain/delivery.ts";
+import { match } from "../domain/route.ts";
+import { type Waiting, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
+import { scopeOf } from "../engine/routing.ts";
+import type { EventDetail, Paused, QueueRow, Store } from "../store/store.ts";
+import type { ExplanationView } from "./admin_action_schema.ts";
+import type { DeliveryView, DestinationView, EventView, QueueView, RouteView, SourceView } from "./admin_schema.ts";
 
-/** An event with its bytes in base64 and its body as handlers see it. */
-export function viewEvent({ raw, ...event }: EventDetail): EventView {
-  return { ...event, rawBase64: encodeBase64(raw), body: bodyOf({ raw, ...event }) };
+/** What a view of work that waits is made with. */
+export interface WaitingContext {
+  readonly store: Pick<Store, "gates">;
+  readonly config: () => Config;
+  readonly clock: Clock;
 }
 
-function bodyOf({ raw, item, headers }: EventDetail): unknown {
-  if (item !== undefined) return parseJsonText(item);
-  const parsed = parseBody(raw, headers["content-type"]);
-  return parsed.ok ? parsed.value : undefined;
+/** Says of each delivery what it waits for. The log is asked only if one of them waits at all. */
+export async function withWaiting<Row extends WaitingDelivery & { readonly route: string; readonly target: string }>(
+  rows: readonly Row[],
+  { store, config, clock }: WaitingContext,
+): Promise<(Row & { readonly waiting?: Waiting })[]> {
+  const isOpen = ({ state }: Row) => state !== "running" && !finishedStates.includes(state);
+  const gates = rows.some(isOpen) ? await store.gates() : [];
+  const now = clock.now();
+  return rows.map((row) => {
+    const { route, target } = row;
+    const gate = gates.find((each) => each.route === route && each.target === target);
+    if (gate === undefined) return row;
+    const queue = { ...gate, name: queueName(route, target), destination: destinationOf(config(), row) };
+    return { ...row, waiting: waitingFor(row, queue, now) };
+  });
+}
+
+/** A queue with what the configuration says of it. */
+export function viewQueue(queue: QueueRow, config: Config, now: number): QueueView {
+  const destination = destinationOf(config, queue);
+  const phase = destination?.breaker && breakerPhase(queue.breaker, destination.breaker, now);
+  return { ...queue, phase, orphaned: destination === undefined };
+}
+
+/** An event with its bytes in base64 and its body as handlers see it. */
+export function viewEvent({ raw, ...event }: EventDetail, deliveryRows: readonly DeliveryView[]): EventView {
+  return { ...event, deliveryRows, rawBase64: encodeBase64(raw), body: eventBody({ raw, ...event }) };
+}
+
+/** Why each route takes an event or does not, by the configuration of now. */
+export function viewExplanation(
+  event: EventDetail,
+  config: Config,
+  deliveries: readonly DeliveryView[],
+): ExplanationView {
+  const { id, source, type, receivedAt, idempotencyKey, duplicates, mismatches, lastDuplicateAt, replayOf } = event;
+  const scope = scopeOf({ ...event, body: eventBody(event) }, event);
+  return {
+    id,
+    source,
+    type,
+    receivedAt,
+    idempotencyKey,
+    duplicates,
+    mismatches,
+    lastDuplicateAt,
+    replayOf,
+    routes: match(config.routes, scope).map(({ route, kind, ...decided }) => ({
+      route: route.name,
+      decision: kind,
+      ...decided,
+    })),
+    deliveries,
+  };
 }
 
 /** A route as it is configured now. */
@@ -48,12 +115,12 @@ function viewDestination(destination: Destination): DestinationView {
   }
 }
 
-/** A source as it is configured now. */
-export function viewSource(source: Source): SourceView {
+/** A source as it is configured now, and whether somebody has stopped it. */
+export function viewSource(source: Source, paused?: Paused): SourceView {
   if (source.kind === "publish") return { name: source.name, kind: source.kind };
   if (source.kind === "cron") {
     const { name, kind, schedule, timezone } = source;
-    return { name, kind, schedule, timezone };
+    return { name, kind, schedule, timezone, paused };
   }
   return {
     name: source.name,
@@ -68,5 +135,6 @@ export function viewSource(source: Source): SourceView {
     contentTypes: source.contentTypes,
     rateLimit: source.rateLimit,
     hasSchema: source.schema !== undefined,
+    paused,
   };
 }

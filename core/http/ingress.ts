@@ -11,7 +11,7 @@ import type { HeaderMap, IncomingRequest } from "../domain/event.ts";
 import type { Answer } from "../domain/provider.ts";
 import type { Intake, Intaken, Refused } from "../engine/intake.ts";
 import type { Observer } from "../engine/observer.ts";
-import { type Appended, StoreUnavailable } from "../store/store.ts";
+import { type Appended, type Paused, StoreUnavailable } from "../store/store.ts";
 import { readBody } from "./body_reader.ts";
 import { clientAddress, peerOf, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
@@ -38,12 +38,17 @@ export const ingressLimits: IngressLimits = {
   urlLengthMax: 8_192,
 };
 
+/** When the sender of a paused source should try again. A pause is a person's and lasts longer than a restart. */
+const pausedComeBackMs = 60_000;
+
 /** What the ingress is wired to. */
 export interface IngressOptions {
   readonly config: () => Config;
   readonly intake: Intake;
   /** Undefined while requests may be taken; else why not, for the operator. */
   readonly closed: () => string | undefined;
+  /** Whether somebody has paused a source. */
+  readonly paused: (source: string) => Paused | undefined;
   readonly observe: Observer;
   readonly clock: Clock;
   readonly limits?: Partial<IngressLimits>;
@@ -64,7 +69,7 @@ interface Refusal extends Problem {
 
 /** Makes the door. */
 export function createIngress(options: IngressOptions): Ingress {
-  const { intake, closed, observe, clock } = options;
+  const { intake, closed, paused, observe, clock } = options;
   const limits: IngressLimits = { ...ingressLimits, ...options.limits };
   const sources = createSourceTable(options.config, clock);
   let inFlight = 0;
@@ -85,6 +90,18 @@ export function createIngress(options: IngressOptions): Ingress {
     return reason === undefined ? undefined : unavailable(reason);
   }
 
+  function pausedSource(name: string): Refusal | undefined {
+    const found = paused(name);
+    if (found === undefined) return undefined;
+    const headers = retryAfter(pausedComeBackMs);
+    return {
+      status: 503,
+      detail: "this source is paused; try again later",
+      headers,
+      reason: `paused: ${found.reason}`,
+    };
+  }
+
   async function answer(request: Request, peer: string | undefined): Promise<Response> {
     const url = splitUrl(request.url);
     const probe = answerProbe(url.path, { method: request.method, ready: closed() === undefined });
@@ -101,7 +118,8 @@ export function createIngress(options: IngressOptions): Ingress {
     }
     const name = entry.source.name;
     const headers: HeaderMap = Object.fromEntries(request.headers);
-    const refusal = full() ?? tooLong(url, headers, limits) ?? turnAway(entry, { request, headers, peer, table });
+    const refusal = full() ?? pausedSource(name) ?? tooLong(url, headers, limits) ??
+      turnAway(entry, { request, headers, peer, table });
     if (refusal !== undefined) return refuse(name, refusal);
 
     inFlight++;

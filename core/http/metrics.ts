@@ -3,17 +3,29 @@
  * Labels hold names from the configuration only, so that no caller can make a new series.
  */
 
-import { queueName } from "../domain/config.ts";
+import type { BreakerPhase } from "../domain/breaker.ts";
+import type { Clock } from "../domain/clock.ts";
+import { type Config, queueName } from "../domain/config.ts";
 import type { Observation, Observer } from "../engine/observer.ts";
+import type { SourcePauses } from "../engine/source_pauses.ts";
 import { type QueueRow, type Store, StoreUnavailable } from "../store/store.ts";
-import { createCounter, createHistogram, expositionType, renderGauge } from "./exposition.ts";
+import { viewQueue } from "./admin_view.ts";
+import { createCounter, createHistogram, expositionType, type Family, type Labels, renderGauge } from "./exposition.ts";
 
 /** The counters of one engine. */
 export interface Metrics {
   /** Counts an observation. */
   readonly observe: Observer;
   /** The text for Prometheus; without the gauges when the log cannot be read. */
-  render(store: Store): Promise<string>;
+  render(read: MetricsContext): Promise<string>;
+}
+
+/** What the gauges are read from. */
+export interface MetricsContext {
+  readonly store: Pick<Store, "queues">;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly pauses: Pick<SourcePauses, "get">;
 }
 
 /** The media type of {@link Metrics.render}'s text. */
@@ -21,6 +33,7 @@ export const metricsType: string = expositionType;
 
 /** From a quick handler to one that takes its default timeout and more. */
 const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const breakerPhases: readonly BreakerPhase[] = ["closed", "half-open", "open"];
 const shownStates = ["ready", "blocked", "running", "parked", "dead"] as const;
 
 /** Makes the counters, all at zero. */
@@ -72,33 +85,81 @@ export function createMetrics(): Metrics {
   }
   return {
     observe,
-    async render(store) {
-      const read = await renderQueues(store);
-      return [...instruments.map((instrument) => instrument.render()), read].join("\n");
+    async render(read) {
+      const gauges = await renderGauges(read);
+      return [...instruments.map((instrument) => instrument.render()), gauges].join("\n");
     },
   };
 }
 
-async function renderQueues(store: Store): Promise<string> {
+/** What is read from the log and the configuration when somebody asks. */
+async function renderGauges({ store, config, clock, pauses }: MetricsContext): Promise<string> {
   const rows = await readQueues(store);
-  const queues = (rows ?? []).map((row) => ({ ...row, queue: queueName(row.route, row.target) }));
+  const now = clock.now();
+  const queues = (rows ?? []).map((row) => ({
+    ...viewQueue(row, config(), now),
+    queue: queueName(row.route, row.target),
+  }));
+  const each = (
+    family: Family,
+    value: (row: (typeof queues)[number]) => readonly (readonly [labels: Labels, value: number | undefined])[],
+  ): string =>
+    renderGauge(
+      family,
+      queues.flatMap((row) =>
+        value(row).flatMap(([labels, number]) =>
+          number === undefined ? [] : [[{ queue: row.queue, ...labels }, number] as const]
+        )
+      ),
+    );
+  const seconds = (at: number | undefined) => at === undefined ? undefined : at / 1_000;
   return [
-    renderGauge(
-      { name: "weir_log_readable", help: "1 while the log can be read" },
-      [[{}, rows === undefined ? 0 : 1]],
-    ),
-    renderGauge(
+    renderGauge({ name: "weir_log_readable", help: "1 while the log can be read" }, [[
+      {},
+      rows === undefined ? 0 : 1,
+    ]]),
+    each(
       { name: "weir_deliveries", help: "Open and dead deliveries by state" },
-      queues.flatMap((row) => shownStates.map((state) => [{ queue: row.queue, state }, row[state]] as const)),
+      (row) => shownStates.map((state) => [{ state }, row[state]]),
+    ),
+    each(
+      { name: "weir_oldest_open_delivery_timestamp_seconds", help: "When the oldest open delivery was created" },
+      ({ oldestAt }) => [[{}, seconds(oldestAt)]],
+    ),
+    each(
+      { name: "weir_queue_paused", help: "1 while somebody has paused the queue" },
+      ({ paused }) => [[{}, paused === undefined ? 0 : 1]],
+    ),
+    each(
+      { name: "weir_queue_orphaned", help: "1 while the route or target is not in the configuration" },
+      ({ orphaned }) => [[{}, orphaned ? 1 : 0]],
+    ),
+    each(
+      { name: "weir_queue_breaker", help: "1 for the phase that the breaker is in" },
+      ({ phase }) =>
+        phase === undefined ? [] : breakerPhases.map((one) => [{ phase: one }, one === phase ? 1 : 0] as const),
+    ),
+    each(
+      { name: "weir_queue_failures_in_a_row", help: "What the breaker counts" },
+      ({ phase, breaker }) => phase === undefined ? [] : [[{}, breaker.failures]],
+    ),
+    each({ name: "weir_lanes", help: "Lanes with something open in them" }, ({ lanes }) => [[{}, lanes]]),
+    each(
+      { name: "weir_lane_depth_max", help: "Open deliveries of the longest lane" },
+      ({ laneDepthMax }) => [[{}, laneDepthMax]],
+    ),
+    each(
+      { name: "weir_oldest_lane_head_timestamp_seconds", help: "When the oldest head of a lane was created" },
+      ({ laneHeadAt }) => [[{}, seconds(laneHeadAt)]],
     ),
     renderGauge(
-      { name: "weir_oldest_open_delivery_timestamp_seconds", help: "When the oldest open delivery was created" },
-      queues.flatMap(({ queue, oldestAt }) => oldestAt === undefined ? [] : [[{ queue }, oldestAt / 1_000] as const]),
+      { name: "weir_source_paused", help: "1 while somebody has paused the source" },
+      [...config().sources.keys()].map((source) => [{ source }, pauses.get(source) === undefined ? 0 : 1]),
     ),
   ].join("\n");
 }
 
-async function readQueues(store: Store): Promise<QueueRow[] | undefined> {
+async function readQueues(store: MetricsContext["store"]): Promise<QueueRow[] | undefined> {
   try {
     return await store.queues();
   } catch (error) {

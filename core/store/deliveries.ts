@@ -240,7 +240,10 @@ export function planResume(deliveryId: string, at: { now: number }): Plan<boolea
   };
 }
 
-/** Plans a new delivery of a finished one's event: at the tail of its lane, fresh counters, the same lineage. */
+/**
+ * Plans a new delivery of a finished one's event: at the tail of its lane, fresh counters, the same lineage. It has no
+ * version: somebody asked for it by name, so `skip_older` does not apply.
+ */
 export function planRedeliver(deliveryId: string, made: { id: string; now: number }): Plan<boolean> {
   return {
     statements: [
@@ -248,7 +251,7 @@ export function planRedeliver(deliveryId: string, made: { id: string; now: numbe
         sql:
           `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, lineage, redelivery_of, origin,
             out_of_order, created_at)
-          SELECT ?1, d.event_seq, d.queue, d.lane, d.version, iif(d.lane IS NULL, 'ready', 'blocked'), ?2, d.lineage, d.id,
+          SELECT ?1, d.event_seq, d.queue, d.lane, NULL, iif(d.lane IS NULL, 'ready', 'blocked'), ?2, d.lineage, d.id,
             'redelivery', ${hasBeenPassed}, ?2
           FROM deliveries AS d WHERE d.id = ?3 AND d.finished_at IS NOT NULL ON CONFLICT (id) DO NOTHING`,
         parameters: [made.id, made.now, deliveryId],

@@ -75,9 +75,11 @@ export function nextDue(credits: readonly Credit[], now: number): Statement[] {
   return readNext(credits.map((credit) => [credit.queue, now, credit.breaker?.failures ?? null, ...rateOf(credit)]));
 }
 
+/** Attempts that were under way when the breaker opened say nothing new: they must not keep it open for longer. */
 const countFailure = `UPDATE queues SET failures = failures + 1, open_until = iif(failures + 1 < ?2, NULL,
     ?3 + min(?5, ?4 * (1 << min(failures + 1 - ?2, ${doublingsMax}))))
-  WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?6 AND token = ?7)`;
+  WHERE id = ?1 AND NOT (failures >= ?2 AND open_until > ?3)
+    AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?6 AND token = ?7)`;
 
 const clearFailures = `UPDATE queues SET failures = 0, open_until = NULL
   WHERE id = ?1 AND failures > 0 AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?2 AND token = ?3)`;

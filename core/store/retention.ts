@@ -40,15 +40,16 @@ export function createExpiry(database: Database, options: { submit: Submit; isFi
       ...sweeps.map((sweep) => () => sweep(terms)),
       ...(isFile ? [() => shrinkFile(database, submit)] : []),
     ];
-    const stage = stages[at]!;
-    at = (at + 1) % stages.length; // at once: a stage that fails must not keep the others from their turn
-    const step = await stage();
-    if (step.more) at = stages.indexOf(stage);
-    if (at === 0 && Math.abs(terms.now - (sweptAt ??= terms.now)) >= sweepAgainMs) {
+    const turn = at;
+    at = (turn + 1) % stages.length; // at once: a stage that fails must not keep the others from their turn
+    const step = await stages[turn]!();
+    if (step.more) at = turn;
+    const more = step.more || at !== 0;
+    if (!more && Math.abs(terms.now - (sweptAt ??= terms.now)) >= sweepAgainMs) {
       sweeps = createSweeps(database, submit);
       sweptAt = terms.now;
     }
-    return { events: 0, deliveries: 0, attempts: 0, keys: 0, marks: 0, pages: 0, ...step, more: at !== 0 };
+    return { events: 0, deliveries: 0, attempts: 0, keys: 0, marks: 0, pages: 0, ...step, more };
   };
 }
 

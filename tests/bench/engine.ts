@@ -25,13 +25,14 @@ const weir = await createWeir({
 /** When each success was heard of, in their order. */
 const finishedAt: number[] = [];
 let failed: string | undefined;
-let waiting: { count: number; resolve: (at: number) => void } | undefined;
+let waiting: { count: number; resolve: (at: number) => void; reject: (reason: Error) => void } | undefined;
 weir.observe((seen) => {
   if (seen.kind === "delivery.attempted" && seen.state === "succeeded") {
     finishedAt.push(preciseNow());
     if (waiting?.count === finishedAt.length) waiting.resolve(finishedAt.at(-1)!);
   } else if (seen.kind !== "event.received" && (seen.kind !== "engine" || seen.level !== "info")) {
     failed ??= JSON.stringify(seen);
+    waiting?.reject(new Error(failed));
   }
 });
 await weir.start();
@@ -43,7 +44,10 @@ await serveLines({ port: ingest.port }, async ({ step, count, at }) => {
       return { count: finishedAt.filter((each) => each <= (at as number)).length };
     case "wait":
       if (finishedAt.length >= (count as number)) return { at: finishedAt[(count as number) - 1] };
-      return { at: await new Promise<number>((resolve) => waiting = { count: count as number, resolve }) };
+      if (failed !== undefined) throw new Error(failed);
+      return {
+        at: await new Promise<number>((resolve, reject) => waiting = { count: count as number, resolve, reject }),
+      };
     case "check":
       return { failed, pragmas: sqlite.pragmas() };
     case "sql":

@@ -50,21 +50,14 @@ refused(
   `6:29: routes.r.send[0].secrt: unknown key; did you mean "secret"?`,
 );
 refused(
-  "keys that are still to come",
-  "version: 1\nretention: { events: 30d }",
-  `2:14: retention.events: is not supported yet; take it out`,
+  "keys that are remembered longer than events",
+  "version: 1\nretention: { events: 5d, idempotency: 6d }",
+  `2:40: retention.idempotency: is "6d"; expected at most retention.events, 5d`,
 );
 refused(
-  "a cron source",
-  `version: 1\nsources:\n  n:\n    cron: "0 3 * * *"\n    timezone: Europe/Berlin`,
-  `4:5: sources.n.cron: is not supported yet; take it out`,
-  `5:5: sources.n.timezone: is not supported yet; take it out`,
-);
-refused(
-  "keys of a route that are still to come",
-  route("skip_older: event.time\n    rate_limit: 5/s"),
-  `7:5: routes.r.skip_older: is not supported yet; take it out`,
-  `8:5: routes.r.rate_limit: is not supported yet; take it out`,
+  "a retention that is no duration",
+  "version: 1\nretention: { dead: forever }",
+  `2:20: retention.dead: is "forever"; expected a duration of at most 366d, such as 30s, 5m or 1h30m`,
 );
 refused("retry.on", route("retry: { on: [404] }"), `7:14: routes.r.retry.on: is not supported yet; take it out`);
 refused(

@@ -53,8 +53,8 @@ refused(
 );
 refused(
   "on_exhausted",
-  route("on_exhausted: park"),
-  `7:19: routes.r.on_exhausted: is "park"; expected "dead" ("park" and "halt" are not supported yet)`,
+  route("on_exhausted: stop"),
+  `7:19: routes.r.on_exhausted: is "stop"; expected "dead", "park" or "halt"`,
 );
 refused(
   "timeout",
@@ -64,12 +64,45 @@ refused(
 refused(
   "concurrency",
   route("concurrency: 0"),
-  `7:18: routes.r.concurrency: is 0; expected a whole number from 1 to 1000 (a limit per key is not supported yet)`,
+  `7:18: routes.r.concurrency: is 0; expected a whole number from 1 to 1000, or a mapping with limit and key`,
 );
 refused(
-  "concurrency with a key",
-  route("concurrency: { key: body.a, limit: 1 }"),
-  `7:18: routes.r.concurrency: is {"key":"body.a","limit":1}; expected a whole number from 1 to 1000 (a limit per key is not supported yet)`,
+  "concurrency with a key and mistakes",
+  route("concurrency: { key: bdy.a, limit: 0, most: 5 }"),
+  `7:37: routes.r.concurrency.limit: is 0; expected a whole number from 1 to 1000`,
+  `7:40: routes.r.concurrency.most: unknown key; expected one of limit, key, total`,
+);
+refused(
+  "concurrency without its key",
+  route("concurrency: { limit: 2 }"),
+  `7:18: routes.r.concurrency.key: is missing; expected a CEL expression in a string`,
+);
+refused(
+  "concurrency with a key that is no expression",
+  route("concurrency: { key: bdy.a, limit: 1 }"),
+  `7:25: routes.r.concurrency.key: unknown variable bdy; expected one of event, body, headers, query; did you mean "body"?`,
+);
+refused(
+  "concurrency with a key beside order_by",
+  route("concurrency: { key: body.a, limit: 1 }\n    order_by: body.b"),
+  `7:20: routes.r.concurrency.key: has no meaning beside order_by, which runs one event of a key at a time; take one of them out`,
+);
+refused(
+  "skip_older without order_by",
+  route("skip_older: event.time"),
+  `7:5: routes.r.skip_older: has no meaning without order_by: a version is compared with those of the same key`,
+);
+refused(
+  "a version that is none",
+  route("order_by: body.a\n    skip_older: event.time > 5.0"),
+  `8:17: routes.r.skip_older: gives bool; expected a number or a date`,
+);
+refused(
+  "rate_limit, delay and priority",
+  route("rate_limit: 5\n    delay: soon\n    priority: 101"),
+  `7:17: routes.r.rate_limit: is 5; expected a rate such as 100/s, 30/m or 1000/h`,
+  `8:12: routes.r.delay: is "soon"; expected a duration of at most 366d, such as 30s, 5m or 1h30m`,
+  `9:15: routes.r.priority: is 101; expected a whole number from -100 to 100`,
 );
 refused(
   "retry",
@@ -186,6 +219,27 @@ refused(
   "a target's URL with a password",
   send("[{ url: http://u:p@a }]"),
   `6:19: routes.r.send[0].url: is "http://…@a"; expected an http or https URL without credentials`,
+);
+refused(
+  "a target's breaker",
+  send("[{ url: http://a, breaker: true }]"),
+  `6:36: routes.r.send[0].breaker: is true; expected false, or a mapping with failures, open and open_max`,
+);
+refused(
+  "a target's breaker with mistakes",
+  send("[{ url: http://a, breaker: { failures: 0, opn: 5s } }]"),
+  `6:48: routes.r.send[0].breaker.failures: is 0; expected a whole number from 1 to 1000`,
+  `6:51: routes.r.send[0].breaker.opn: unknown key; did you mean "open"?`,
+);
+refused(
+  "a breaker whose longest time is less than its first",
+  send("[{ url: http://a, breaker: { open: 5m, open_max: 1m } }]"),
+  `6:58: routes.r.send[0].breaker.open_max: is less than open; expected at least as much`,
+);
+refused(
+  "a target's concurrency by key",
+  send("[{ url: http://a, concurrency: { limit: 1, key: body.a } }]"),
+  `6:40: routes.r.send[0].concurrency: is {"limit":1,"key":"body.a"}; expected a whole number from 1 to 1000`,
 );
 refused(
   "a target's secret",

@@ -2,20 +2,27 @@
 
 import { refused, route, secret, source } from "../support/refusals.ts";
 
+/** Puts lines into a source that is otherwise empty, from line 4 on. */
+const cron = (lines: string): string => `version: 1\nsources:\n  s:\n    ${lines}\n`;
+
+const noFields =
+  "is not a schedule: expected five fields (minute hour day month weekday), six with seconds in front, or one of " +
+  "@yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly";
+
 refused(
   "no provider",
   "version: 1\nsources:\n  s: { secret: x }",
-  `3:3: sources.s.provider: is missing; expected one of github, stripe, hmac, none, or publish: true`,
+  `3:3: sources.s.provider: is missing; expected one of github, stripe, hmac, none, signer, or cron, or publish: true`,
 );
 refused(
   "another provider",
   `version: 1\nsources:\n  s: { provider: gihub, secret: ${secret} }`,
-  `3:18: sources.s.provider: there is no provider "gihub"; expected one of github, stripe, hmac, none; did you mean "github"?`,
+  `3:18: sources.s.provider: there is no provider "gihub"; expected one of github, stripe, hmac, none, signer; did you mean "github"?`,
 );
 refused(
   "a provider like no other",
   `version: 1\nsources:\n  s: { provider: paypal, secret: ${secret} }`,
-  `3:18: sources.s.provider: there is no provider "paypal"; expected one of github, stripe, hmac, none`,
+  `3:18: sources.s.provider: there is no provider "paypal"; expected one of github, stripe, hmac, none, signer`,
 );
 refused(
   "no secret",
@@ -96,6 +103,77 @@ refused(
   "publish with more",
   "version: 1\nsources:\n  s: { publish: true, path: /x }",
   `3:23: sources.s.path: has no meaning beside publish: true; take one of them out`,
+);
+refused(
+  "publish and cron",
+  `version: 1\nsources:\n  s: { publish: true, cron: "@daily", body: 5 }`,
+  `3:23: sources.s.cron: has no meaning beside publish: true; take one of them out`,
+  `3:39: sources.s.body: has no meaning beside publish: true; take one of them out`,
+);
+refused(
+  "a cron source with a provider",
+  `version: 1\nsources:\n  s: { cron: "@daily", provider: github, path: /x }`,
+  `3:24: sources.s.provider: has no meaning beside cron; take one of them out`,
+  `3:42: sources.s.path: has no meaning beside cron; take one of them out`,
+);
+refused("a schedule with too few fields", cron("cron: '* * * *'"), `4:11: sources.s.cron: "* * * *" ${noFields}`);
+refused(
+  "a schedule with years",
+  cron("cron: '0 0 0 1 1 * 2030'"),
+  `4:11: sources.s.cron: "0 0 0 1 1 * 2030" ${noFields}`,
+);
+refused(
+  "a schedule that is a date",
+  cron("cron: '2030-01-01T00:00:00'"),
+  `4:11: sources.s.cron: "2030-01-01T00:00:00" ${noFields}`,
+);
+refused("another nickname", cron("cron: '@reboot'"), `4:11: sources.s.cron: "@reboot" ${noFields}`);
+refused(
+  "a schedule out of range",
+  cron("cron: 61 * * * *"),
+  `4:11: sources.s.cron: "61 * * * *" is not a schedule: Invalid value for minute: 61`,
+);
+refused(
+  "a schedule that never comes",
+  cron("cron: 0 0 31 2 *"),
+  `4:11: sources.s.cron: "0 0 31 2 *" is not a schedule: it never comes`,
+);
+refused(
+  "a schedule that is no text",
+  cron("cron: 5"),
+  `4:11: sources.s.cron: is 5; expected a cron expression such as "0 3 * * *"`,
+);
+refused(
+  "a time zone that is none",
+  cron("cron: '@daily'\n    timezone: Europe/Berln"),
+  `5:15: sources.s.timezone: is "Europe/Berln"; expected the IANA name of a time zone, such as Europe/Berlin or UTC; did you mean "Europe/Berlin"?`,
+);
+refused(
+  "a time zone that is an offset",
+  cron("cron: '@daily'\n    timezone: '+01:00'"),
+  `5:15: sources.s.timezone: is "+01:00"; expected the IANA name of a time zone, such as Europe/Berlin or UTC`,
+);
+refused(
+  "a cron's body that is not JSON",
+  cron("cron: '@daily'\n    body: { a: [.inf] }"),
+  `5:11: sources.s.body: is {"a":[null]}; expected a value that JSON can hold`,
+);
+refused(
+  "what belongs to a cron source alone",
+  source("timezone: UTC\n    body: 5"),
+  `6:5: sources.s.timezone: has no meaning without cron; take it out`,
+  `7:5: sources.s.body: has no meaning without cron; take it out`,
+);
+refused("another replay_guard", source("replay_guard: id"), `6:19: sources.s.replay_guard: is "id"; expected "body"`);
+refused(
+  "replay_guard where ids are signed",
+  `version: 1\nsources:\n  s: { provider: signer, secret: ${secret}, replay_guard: body }`,
+  `3:63: sources.s.replay_guard: has no meaning: the provider signer signs its ids, so nobody can send an event again under another; take it out`,
+);
+refused(
+  "replay_guard without ids",
+  `version: 1\nsources:\n  s: { provider: none, replay_guard: body }`,
+  `3:24: sources.s.replay_guard: has no meaning without id: only events with an id are compared`,
 );
 refused(
   "publish: false",

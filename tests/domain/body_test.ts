@@ -5,7 +5,15 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { bodyDepthMax, isJson, mediaType, parseBody, parseJson, parseJsonText } from "../../core/domain/body.ts";
+import {
+  bodyDepthMax,
+  eventBody,
+  isJson,
+  mediaType,
+  parseBody,
+  parseJson,
+  parseJsonText,
+} from "../../core/domain/body.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
@@ -199,4 +207,12 @@ Deno.test("parseBody: any bytes under any type give a value or a reason, never a
     const parsed = parseBody(bytes, type);
     assertEquals(parsed.ok || parsed.reason !== "", true);
   }));
+});
+
+Deno.test("eventBody: the item where there is one, else the whole request's, undefined when that does not parse", () => {
+  const headers = { "content-type": "application/json" };
+  const raw = utf8('{"all":12345678901234567890}');
+  assertEquals(eventBody({ raw, headers }), { all: "12345678901234567890" });
+  assertEquals(eventBody({ raw, headers, item: '{"one":12345678901234567890}' }), { one: "12345678901234567890" });
+  assertEquals(eventBody({ raw: utf8("{"), headers }), undefined);
 });

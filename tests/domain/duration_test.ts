@@ -4,7 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { formatDuration, parseDuration, parseRate, parseSize } from "../../core/domain/duration.ts";
+import { formatDuration, parseDuration, parseMoment, parseRate, parseSize } from "../../core/domain/duration.ts";
 
 Deno.test("parseDuration: reads every unit, pairs of them and fractions", () => {
   const table: [string, number | undefined][] = [
@@ -126,4 +126,28 @@ Deno.test("parseRate: reads back what its parts spell", () => {
   fc.assert(fc.property(fc.integer({ min: 1 }), fc.constantFrom("s", "m", "h", "d"), (count, unit) => {
     assertEquals(parseRate(`${count}/${unit}`), { count, perMs: parseDuration(`1${unit}`)! });
   }));
+});
+
+Deno.test("parseMoment: how long ago, a date, a time with its zone, or epoch milliseconds", () => {
+  const now = Date.UTC(2026, 10, 6, 12);
+  const table: [string, number | undefined][] = [
+    ["2h", now - 7_200_000],
+    ["7d", now - 604_800_000],
+    ["0s", now],
+    ["1700000000000", 1_700_000_000_000],
+    ["2026-11-06", Date.UTC(2026, 10, 6)],
+    ["2026-11-06T08:30Z", Date.UTC(2026, 10, 6, 8, 30)],
+    ["2026-11-06T08:30:15.5+01:00", Date.UTC(2026, 10, 6, 7, 30, 15, 500)],
+    ["", undefined],
+    ["yesterday", undefined],
+    ["5", undefined],
+    ["1700000000000000", undefined],
+    ["-2h", undefined],
+    // Without a zone it would mean another moment on every machine.
+    ["2026-11-06T08:30", undefined],
+    ["2026-13-06", undefined],
+    ["2026-11-06T25:00Z", undefined],
+    ["2026-11-06\n", undefined],
+  ];
+  for (const [text, at] of table) assertEquals(parseMoment(text, now), at, text);
 });

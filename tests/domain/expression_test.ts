@@ -78,3 +78,21 @@ Deno.test("versionOf: numbers and dates can be compared, nothing is no version, 
   assertEquals(versionOf({ kind: "error", reason: "x" }), { ok: false, reason: "x" });
   for (const bad of ["7", "2025", NaN, Infinity, true, [], {}]) assertEquals(versionOfValue(bad).ok, false);
 });
+
+Deno.test("versionOf: a big integer that arrived as text is a number, a time without a zone is UTC", () => {
+  const table: [text: string, version: number | undefined][] = [
+    ["1700000000000000001", 1_700_000_000_000_000_001],
+    ["2025-01-31T12:00", Date.UTC(2025, 0, 31, 12)],
+    ["2025-01-31T12:00:00.250", Date.UTC(2025, 0, 31, 12, 0, 0, 250)],
+    ["2025-01-31T12:00:00.250999Z", Date.UTC(2025, 0, 31, 12, 0, 0, 250)],
+    ["2025-01-31T12:00:00+01:00", Date.UTC(2025, 0, 31, 11)],
+    ["2025-01-31T12:00:00-0130", Date.UTC(2025, 0, 31, 13, 30)],
+    ["2025-01-31T99:00:00Z", undefined],
+    ["2025-01-31T12:00:00 or so", undefined],
+    ["9".repeat(400), undefined],
+  ];
+  for (const [text, version] of table) {
+    const made = versionOf({ kind: "value", value: text });
+    assertEquals(made.ok ? made.version : undefined, version, text);
+  }
+});

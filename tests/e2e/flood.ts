@@ -37,8 +37,8 @@ export interface FloodOptions {
 
 /** The sender. */
 export interface Flood {
-  /** Sends to this engine from now on; undefined while there is none. */
-  aim(ingestUrl: string | undefined): void;
+  /** Sends to this engine from now on, or to these in turn; undefined while there is none. */
+  aim(ingestUrl: string | readonly string[] | undefined): void;
   /** Resolves with the next 2xx. */
   acknowledged(): Promise<void>;
   /** Sends one event that makes its handler spin, until it is acknowledged. Returns its key. */
@@ -59,7 +59,7 @@ export function createFlood(options: FloodOptions): Flood {
   const refusals: string[] = [];
   const known = new Set<string>();
   const waiting = new Set<() => void>();
-  let url: string | undefined;
+  let urls: readonly string[] = [];
   let made = 0;
   let ops = 0;
   let inFlight = 0;
@@ -133,14 +133,14 @@ export function createFlood(options: FloodOptions): Flood {
 
   async function work(): Promise<void> {
     while (state !== "stopped") {
-      const draft = url === undefined ? undefined : choose();
+      const draft = urls.length === 0 ? undefined : choose();
       if (draft === undefined) {
         if (state === "finishing" && unanswered.length === 0 && inFlight === 0) return;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
         continue;
       }
       inFlight++;
-      await send(draft, url!);
+      await send(draft, urls[ops % urls.length]!);
       inFlight--;
     }
   }
@@ -148,7 +148,7 @@ export function createFlood(options: FloodOptions): Flood {
   const working = Promise.all(Array.from({ length: workers }, work));
   return {
     aim(ingestUrl) {
-      url = ingestUrl;
+      urls = ingestUrl === undefined ? [] : [ingestUrl].flat();
     },
     acknowledged: () => new Promise((resolve) => waiting.add(resolve)),
     sendSpinner() {
@@ -162,7 +162,7 @@ export function createFlood(options: FloodOptions): Flood {
     },
     async stop() {
       state = "stopped";
-      url = undefined;
+      urls = [];
       await working;
     },
     refusals,

@@ -7,6 +7,7 @@ import type { Expression } from "../../core/domain/expression.ts";
 import { defaultRetry } from "../../core/domain/retry.ts";
 import { createAdmin, type EngineStatus } from "../../core/http/admin.ts";
 import * as schemas from "../../core/http/admin_schema.ts";
+import { createSourcePauses } from "../../core/engine/source_pauses.ts";
 import { createMetrics } from "../../core/http/metrics.ts";
 import { openStore } from "../../core/store/open.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
@@ -67,7 +68,11 @@ async function setUp() {
     running: 0,
   };
   let ids = 0;
-  let reloaded: Awaited<ReturnType<Parameters<typeof createAdmin>[0]["reload"]>> = { ok: true };
+  let reloaded: Awaited<ReturnType<Parameters<typeof createAdmin>[0]["reload"]>> = {
+    ok: true,
+    orphaned: 0,
+    reorderedLanes: 0,
+  };
   const options = {
     store,
     config: () => config,
@@ -78,6 +83,8 @@ async function setUp() {
     observe,
     token,
     makeDeliveryId: () => `dlv_made_${++ids}`,
+    replay: () => Promise.reject(new RangeError("unused")),
+    pauses: createSourcePauses(store),
     clock,
   };
   const admin = createAdmin(options);
@@ -243,7 +250,7 @@ Deno.test("createAdmin: routes and sources are shown without anything secret", a
 Deno.test("createAdmin: a reload answers with the new hash, or with every mistake", async () => {
   await using engine = await setUp();
   const fine = await engine.call("/api/v1/config/reload", "POST");
-  assertEquals([fine.status, await fine.json()], [200, { configHash: "hash-1" }]);
+  assertEquals([fine.status, await fine.json()], [200, { configHash: "hash-1", orphaned: 0, reorderedLanes: 0 }]);
   const issues = [{ file: "routes.yaml", line: 3, column: 5, path: "routes.r.on", message: "must be a list" }];
   engine.reloadWith({ ok: false, issues });
   const wrong = await engine.call("/api/v1/config/reload", "POST");

@@ -20,7 +20,15 @@ async function open(limits: Partial<IngressLimits> = {}) {
   const { seen, observe } = createRecorder();
   const clock = createFakeClock();
   const config = makeConfig();
-  const ingress = createIngress({ config: () => config, intake, closed: () => undefined, observe, clock, limits });
+  const ingress = createIngress({
+    config: () => config,
+    intake,
+    closed: () => undefined,
+    paused: () => undefined,
+    observe,
+    clock,
+    limits,
+  });
   const listener = await listen({ hostname: "127.0.0.1", port: 0 }, ingress.fetch, { clock, observe });
   return {
     port: listener.address.port,

@@ -20,6 +20,7 @@ function setUp(
     config: () => config,
     intake,
     closed: () => undefined,
+    paused: () => undefined,
     observe: recorder.observe,
     clock,
     ...options,

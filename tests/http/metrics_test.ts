@@ -1,12 +1,40 @@
 /** What Prometheus is given: counters of what was observed, gauges of what the log holds, and no gauge without a log. */
 
 import { assert, assertEquals } from "@std/assert";
-import { createMetrics } from "../../core/http/metrics.ts";
-import { type QueueRow, type Store, StoreUnavailable } from "../../core/store/store.ts";
+import { defaultBreaker } from "../../core/domain/breaker.ts";
+import type { Route } from "../../core/domain/config.ts";
+import { defaultRetry } from "../../core/domain/retry.ts";
+import { createMetrics, type MetricsContext } from "../../core/http/metrics.ts";
+import { type QueueRow, StoreUnavailable } from "../../core/store/store.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { httpSource, makeConfig } from "./http_fixture.ts";
 
-/** The one method of the log that is asked here. */
-function logOf(queues: () => Promise<QueueRow[]>): Store {
-  return { queues } as Store;
+const route: Route = {
+  name: "r",
+  from: ["a"],
+  on: ["*"],
+  onExhausted: "dead",
+  retry: defaultRetry,
+  destinations: [{
+    kind: "target",
+    name: "t",
+    url: "http://example.com/",
+    secrets: [],
+    headers: {},
+    timeoutMs: 1,
+    concurrency: 1,
+    breaker: defaultBreaker,
+  }],
+};
+
+/** What is read beside the counters: a log that answers as told, and a configuration with one paused source. */
+function logOf(queues: () => Promise<QueueRow[]>): MetricsContext {
+  return {
+    store: { queues },
+    config: () => makeConfig([httpSource()], { config: { routes: [route] } }),
+    clock: createFakeClock(),
+    pauses: { get: () => ({ at: 0, reason: "x" }) },
+  };
 }
 
 const row: QueueRow = {
@@ -63,6 +91,14 @@ Deno.test("createMetrics: counts what is observed", async () => {
       'weir_deliveries{queue="r/t",state="blocked"} 2',
       'weir_deliveries{queue="r/t",state="dead"} 5',
       'weir_oldest_open_delivery_timestamp_seconds{queue="r/t"} 1.5',
+      'weir_queue_paused{queue="r/t"} 0',
+      'weir_queue_orphaned{queue="r/t"} 0',
+      'weir_queue_breaker{queue="r/t",phase="closed"} 1',
+      'weir_queue_breaker{queue="r/t",phase="open"} 0',
+      'weir_lanes{queue="r/t"} 2',
+      'weir_lane_depth_max{queue="r/t"} 2',
+      'weir_oldest_lane_head_timestamp_seconds{queue="r/t"} 2.5',
+      'weir_source_paused{source="a"} 1',
     ]
   ) assert(text.split("\n").includes(line), `${line} is not in\n${text}`);
 });

@@ -5,7 +5,7 @@
 
 import type { Database, Value } from "../../core/store/database.ts";
 import type { HistoryRecord } from "../support/history.ts";
-import type { Confirmed } from "./clients.ts";
+import type { Confirmed } from "./operator.ts";
 import type { Ended } from "./work.ts";
 import type { Finding, World } from "./world.ts";
 
@@ -86,7 +86,9 @@ export async function checkFinally(
     `SELECT d.id, d.state, d.executions, d.failures, d.reason, q.route,
       EXISTS (SELECT 1 FROM deliveries AS n WHERE n.queue = d.queue AND n.lane = d.lane AND n.version > d.version
         AND n.finished_at IS NOT NULL AND n.state IN ('succeeded', 'dead')) AS outdated,
-      (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq) AS attempts
+      (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq) AS attempts,
+      (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq AND a.outcome = 'failed'
+        AND a.reason = 'the engine that ran it is gone') AS lost
       FROM deliveries AS d JOIN queues AS q ON q.id = d.queue`,
   );
   const { confirmed, outcomes } = seen;
@@ -97,8 +99,14 @@ export async function checkFinally(
   for (const row of rows) {
     const id = row.id as string;
     const ended = outcomes.get(id) ?? [];
+    // An inline handler is judged for the death of its engine, whatever it had done by then and even if nobody saw it.
+    const lost = row.lost as number;
+    const told = [...ended, ...Array<Ended>(lost).fill("cut")];
+    if (lost > 0 && (!(row.route as string).startsWith("inline") || world.swarm.shared)) {
+      report("BLAMED", id, `the death of its engine counted ${lost} times against what cannot have caused it`);
+    }
     const reason = `${row.state}: ${row.reason}; its runs: ${ended.join(", ")}`;
-    if (row.state === "dead" && !mayBeDead(ended, attemptsMin(world, row.route as string))) {
+    if (row.state === "dead" && !mayBeDead(told, attemptsMin(world, row.route as string))) {
       report("EARLY-DEAD", id, reason);
     }
     if (row.state === "dead" && world.swarm.policies[row.route as string]!.onExhausted !== "dead") {

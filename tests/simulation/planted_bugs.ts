@@ -83,7 +83,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "acknowledged although the commit failed",
-    seed: 0,
+    seed: 2,
     store: (store) => ({
       ...store,
       append: (request) =>
@@ -160,7 +160,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "lost fencing",
-    seed: 0,
+    seed: 59,
     database: rewriting(/WHERE seq = \? AND token = \?$/, (sql) => sql.replace("token = ?", "? IS NOT NULL")),
   },
   {
@@ -259,7 +259,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "cancellation of a running delivery",
-    seed: 0,
+    seed: 3,
     store: (store, { database }) => ({
       ...store,
       async cancel(id, at) {
@@ -275,7 +275,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "redelivery swallowed by its idempotency key",
-    seed: 0,
+    seed: 3,
     store: (store) => ({ ...store, redeliver: () => Promise.resolve(true) }),
   },
   {
@@ -285,7 +285,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "more at once than allowed",
-    seed: 0,
+    seed: 1,
     store: (store) => ({
       ...store,
       claim: (credits, claim) =>
@@ -294,5 +294,23 @@ export const plantedBugs: readonly PlantedBug[] = [
           claim,
         ),
     }),
+  },
+  {
+    name: "pause ignored",
+    seed: 5,
+    database: rewriting(/CASE WHEN paused_at IS NOT NULL OR/, (sql) => sql.replace("paused_at IS NOT NULL OR", "")),
+  },
+  {
+    name: "rate limit ignored",
+    seed: 46,
+    store: (store) => ({
+      ...store,
+      claim: (credits, claim) => store.claim(credits.map((credit) => ({ ...credit, rateLimit: undefined })), claim),
+    }),
+  },
+  {
+    name: "lane forgotten by a cancellation",
+    seed: 0,
+    database: rewriting(/UPDATE deliveries[^]*WHERE of\.id = \?/, (sql) => `${sql} AND 0`),
   },
 ];

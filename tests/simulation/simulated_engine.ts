@@ -5,6 +5,7 @@
 
 import type { Clock } from "../../core/domain/clock.ts";
 import type { Config, HttpSource } from "../../core/domain/config.ts";
+import { settle } from "../../core/domain/delivery.ts";
 import { makeId } from "../../core/domain/id.ts";
 import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
 import { createIntake, type Intake } from "../../core/engine/intake.ts";
@@ -43,6 +44,12 @@ export interface Machine {
   readonly engine: RunningEngine | undefined;
   /** Cuts it from the server for `ms`. */
   silence(ms: number): void;
+}
+
+/** Some engine that is up, if any is. */
+export function pickEngine(world: World, machines: readonly Machine[]): RunningEngine | undefined {
+  const up = machines.flatMap(({ engine }) => engine === undefined ? [] : [engine]);
+  return up[world.chance.below(up.length)];
 }
 
 /** Makes ids as the engine's own are made, from the seed. */
@@ -128,6 +135,12 @@ async function run(
   const opened = await open(database, {
     boot: engine.name,
     now: clock.now(),
+    judgeLost: (delivery, { route: name }) => {
+      const route = world.config.routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
+      if (route === undefined) return undefined;
+      const outcome = { kind: "failed", reason: "the engine died while it ran", died: true } as const;
+      return settle(delivery, outcome, route, { now: clock.now(), random: random() });
+    },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
@@ -186,7 +199,8 @@ async function run(
     },
     async stop() {
       world.trace(`${engine.label} stops`);
-      kernel.schedule(engine, world.chance.below(2_000), () => reach(world, engine, "while stopping"));
+      kernel.schedule(engine, 1 + world.chance.below(100), () => reach(world, engine, "while stopping"));
+      if (reach(world, engine, "while stopping")) return await never<void>();
       await scheduler.stop(stopGraceMs);
       await store.close();
       engine.die("stopped");

@@ -11,11 +11,12 @@ import { openSqlite } from "../../core/store/sqlite.ts";
 import { none } from "../../plugins/providers/none.ts";
 import { checkHistory } from "../support/check_history.ts";
 import { createRandom } from "../support/seeded_random.ts";
-import { createClients } from "./clients.ts";
 import type { CrashCounts } from "./crash_points.ts";
 import { checkFinally, checkLaneHeads, isAtRest, readFinally } from "./final_checks.ts";
 import { createKernel } from "./kernel.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
+import { createOperator } from "./operator.ts";
+import { createSenders } from "./senders.ts";
 import { createMachine } from "./simulated_engine.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { createWorkshop, type SimulatedBody } from "./work.ts";
@@ -82,7 +83,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     bug: options.bug,
     quiet: false,
     wallOffsetMs: 0,
-    jumpedAt: -1,
+    jumpedAt: -Infinity,
     jumpedMs: 0,
     paused: new Map(),
     released: new Set(),
@@ -94,7 +95,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   };
   const workshop = createWorkshop(world);
   const machines = Array.from({ length: swarm.engines }, (_, at) => createMachine(world, { name: `e${at}`, workshop }));
-  const clients = createClients(world, machines);
+  const senders = createSenders(world, machines);
+  const operator = createOperator(world, machines);
 
   let ended = false;
   let runsSeen = 0;
@@ -106,12 +108,13 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       world.findings.push(...await checkLaneHeads(disk));
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
-      await clients.release();
+      operator.reloadAll(); // one that was just starting may have begun with an older configuration
+      await operator.release();
       const runs = world.history.length;
       if (runs !== runsSeen) movedAt = kernel.now;
       runsSeen = runs;
       const up = machines.every(({ engine }) => engine !== undefined);
-      if (up && clients.pending === 0 && await isAtRest(disk)) ended = true;
+      if (up && senders.pending === 0 && await isAtRest(disk)) ended = true;
       if (kernel.now - movedAt > stillMsMax + world.jumpedMs) ended = true;
     });
   }
@@ -121,7 +124,6 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     world.config = configs[0]!;
     movedAt = kernel.now;
     world.trace("quiet");
-    clients.reloadAll();
   });
   while (!ended && kernel.now < swarm.faultsMs + quietMsMax && await kernel.step());
 
@@ -130,7 +132,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   // What was found on the way ended the simulation, and then much is simply not finished.
   const findings = world.findings.length > 0 ? world.findings : [
     ...verdict.anomalies,
-    ...await checkFinally(world, { confirmed: clients.confirmed, outcomes: workshop.outcomes }),
+    ...await checkFinally(world, { confirmed: operator.confirmed, outcomes: workshop.outcomes }),
   ];
   await disk.close();
   return {

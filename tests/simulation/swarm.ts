@@ -4,8 +4,8 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { RoutesFile } from "weir";
 import type { BreakerPolicy } from "../../core/domain/breaker.ts";
+import type { RoutesFile } from "../../core/config/load.ts";
 import type { OnExhausted } from "../../core/domain/config.ts";
 import type { Rate } from "../../core/domain/duration.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
@@ -108,7 +108,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
     redeliveries: some(0.5, () => 1 + random.below(6)),
     stops: some(0.3, () => 1 + random.below(2)),
     interventions: some(0.4, () => 1 + random.below(8)),
-    silences: shared ? some(0.4, () => 1) : 0,
+    silences: shared ? some(0.7, () => 1 + random.below(2)) : 0,
     requests: drawRequests(random, faultsMs),
     configs: configs.map((routes) => toFile(routes)),
     policies: Object.fromEntries(Object.keys(full).map((name) => [name, drawPolicy(random)])),

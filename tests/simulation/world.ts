@@ -75,7 +75,7 @@ export function goesWrong(world: World, probability: number): boolean {
 export function reach(world: World, engine: EngineLife, point: CrashPoint): boolean {
   if (!engine.alive) return true;
   const { crashChance } = world.swarm;
-  if (!goesWrong(world, seldomReached.has(point) ? Math.min(0.3, crashChance * 6) : crashChance)) return false;
+  if (!goesWrong(world, seldomReached.has(point) ? Math.min(0.3, crashChance * 8) : crashChance)) return false;
   world.crashes[point] = (world.crashes[point] ?? 0) + 1;
   engine.die(point);
   return true;

@@ -9,6 +9,7 @@ import { flowTests } from "./suite_flow.ts";
 import { laneTests } from "./suite_lanes.ts";
 import { leaseTests } from "./suite_leases.ts";
 import { listingTests } from "./suite_listings.ts";
+import { retentionTests } from "./suite_retention.ts";
 import { versionTests } from "./suite_versions.ts";
 
 /** How to run the suite on one kind of log. */
@@ -30,6 +31,7 @@ export function testStore(options: SuiteOptions): void {
     ...laneTests,
     ...leaseTests,
     ...listingTests,
+    ...retentionTests,
     ...versionTests,
   };
   if (options.missing !== undefined) console.warn(`skipped, Store on ${options.storage}: ${options.missing}`);

@@ -42,4 +42,5 @@ export const sampleProviders: readonly Provider[] = [
   sampleProvider("stripe"),
   sampleProvider("hmac"),
   sampleProvider("none", { secret: "forbidden" }),
+  sampleProvider("signer", { signsId: true }),
 ];

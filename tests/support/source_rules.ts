@@ -57,6 +57,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@std/encoding": ["core/", "plugins/", "cli/"],
   "@logtape/logtape": ["core/weir.ts", "cli/"],
   "commander": ["cli/main.ts"],
+  "croner": ["core/config/"],
 };
 
 /** Only these load files that nobody has named in the source: a user's handler. */

@@ -1,20 +1,11 @@
 /**
- * Everybody outside: senders that repeat themselves and send again when nobody answered, and an operator who cancels,
- * redelivers, reloads, stops engines and sets the clock.
+ * Whoever keeps the engines: cancels, skips, resumes, redelivers, replays, pauses, reloads, stops them and sets the
+ * clock, at moments of the seed's choosing.
  */
 
-import type { Value } from "../../core/store/database.ts";
 import { queueName } from "../../core/domain/config.ts";
-import type { PlannedRequest } from "./swarm.ts";
-import type { SimulatedBody } from "./work.ts";
-import { createSeededIds, type Machine, type RunningEngine, sourceNamed } from "./simulated_engine.ts";
-import { epochMs, reach, type World } from "./world.ts";
-
-/** After this long a sender takes it that there is no answer. */
-const answerLimitMs = 60_000;
-
-/** How often a sender tries again of its own accord. */
-const resendsMax = 4;
+import { createSeededIds, type Machine, pickEngine, type RunningEngine } from "./simulated_engine.ts";
+import { epochMs, type World } from "./world.ts";
 
 /** What was asked of the log by an operator and confirmed. */
 export interface Confirmed {
@@ -26,19 +17,17 @@ export interface Confirmed {
   readonly skipAsked: ReadonlySet<string>;
 }
 
-/** The people of one world. */
-export interface Clients {
+/** The operator of one world. */
+export interface Operator {
   readonly confirmed: Confirmed;
-  /** Requests without an answer yet, or about to be sent. */
-  readonly pending: number;
   /** Decides about whatever waits for a person. */
   release(): Promise<void>;
-  /** Has every engine take the configuration on the operator's desk; in the quiet, until it has. */
+  /** Has every engine that is up take the configuration on the operator's desk. */
   reloadAll(): void;
 }
 
-/** Lets clients loose on the machines of a world. */
-export function createClients(world: World, machines: readonly Machine[]): Clients {
+/** Puts an operator in front of the machines of a world. */
+export function createOperator(world: World, machines: readonly Machine[]): Operator {
   const { kernel, swarm, history, chance, outside } = world;
   const confirmed = {
     cancelled: new Set<string>(),
@@ -49,87 +38,6 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   const makeDeliveryId = createSeededIds(world);
   /** When each queue was last told to go on. */
   const goingOn = new Map<string, number>();
-  let ops = 0;
-  let pending = 0;
-
-  function anyEngine(): RunningEngine | undefined {
-    const up = machines.flatMap(({ engine }) => engine === undefined ? [] : [engine]);
-    return up[chance.below(up.length)];
-  }
-
-  function send(request: PlannedRequest, tries: number): void {
-    const { events } = request;
-    const engine = anyEngine();
-    const bodies = events.map(({ key, lane, fails, rejects, odd, version }): SimulatedBody => ({
-      id: key,
-      key: odd ? [lane] : lane,
-      fails: Number.isFinite(fails) ? fails : null,
-      rejects,
-      version,
-    }));
-    const own = events.map((event, at) => {
-      const op = ++ops;
-      const lane = event.odd ? undefined : event.lane;
-      const digest = JSON.stringify(bodies[at]);
-      history.push({ kind: "ingest", step: "invoke", op, key: event.key, lane, digest, queues: swarm.queues });
-      return op;
-    });
-    world.trace(`client sends ${events.map(({ key }) => key).join(" ")} to ${engine?.label ?? "nobody"}`);
-    const again = (): void => {
-      if (tries < resendsMax && (tries === 0 || chance.chance(swarm.resendChance))) {
-        later(500 + chance.below(10_000), () => send(request, tries + 1));
-      }
-    };
-    if (engine === undefined) {
-      for (const op of own) history.push({ kind: "ingest", step: "fail", op });
-      return again();
-    }
-
-    pending++;
-    let answered = false;
-    const close = (tell: () => void): void => {
-      if (answered) return;
-      answered = true;
-      pending--;
-      cancelLimit();
-      tell();
-    };
-    const lost = (): void =>
-      close(() => {
-        for (const op of own) history.push({ kind: "ingest", step: "info", op });
-        again();
-      });
-    const cancelLimit = kernel.schedule(outside, answerLimitMs, lost);
-    engine.onDeath(lost);
-    const source = sourceNamed(engine, events.length === 1 ? "app" : "batch");
-    engine.intake.receive(source, {
-      method: "POST",
-      url: `http://localhost${source.path}`,
-      headers: { "content-type": "application/json" },
-      body: new TextEncoder().encode(JSON.stringify(events.length === 1 ? bodies[0] : { items: bodies })),
-      receivedAt: wallNow(),
-    }).then((intaken) => {
-      if (reach(world, engine, "append before answer")) return;
-      kernel.schedule(engine, chance.below(swarm.latencyMsMax + 1), () =>
-        close(() => {
-          if (intaken.kind !== "accepted") {
-            throw new TypeError(`a good request was answered ${JSON.stringify(intaken)}`);
-          }
-          intaken.events.forEach(({ eventId, status }, at) => {
-            history.push({ kind: "ingest", step: "ok", op: own[at]!, eventId, status });
-            world.trace(`client hears ${events[at]!.key} ${status} as ${eventId}`);
-          });
-        }));
-    }, lost);
-  }
-
-  function later(delayMs: number, act: () => void): void {
-    pending++;
-    kernel.schedule(outside, delayMs, () => {
-      pending--;
-      act();
-    });
-  }
 
   async function pick(where: string): Promise<string | undefined> {
     const sql = `SELECT id FROM deliveries WHERE ${where} ORDER BY seq`;
@@ -138,7 +46,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   }
 
   async function cancel(id: string | undefined): Promise<void> {
-    const engine = anyEngine();
+    const engine = pickEngine(world, machines);
     if (id === undefined || engine === undefined) return;
     const runsBefore = openRuns(world, id);
     const doubted = confirmed.cancelDoubted.has(id);
@@ -157,7 +65,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   }
 
   async function redeliver(id: string | undefined): Promise<void> {
-    const engine = anyEngine();
+    const engine = pickEngine(world, machines);
     if (id === undefined || engine === undefined) return;
     const made = makeDeliveryId("dlv");
     world.released.add(made);
@@ -181,7 +89,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     if (row === undefined) return;
     const queue = { route: String(row.route), target: String(row.target) };
     pause(queue, true);
-    later(chance.below(60_000), () => pause(queue, false));
+    kernel.schedule(outside, chance.below(60_000), () => void pause(queue, false));
   }
 
   async function skip(id: string | undefined): Promise<void> {
@@ -233,7 +141,7 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
 
   /** Asks some engine for something; undefined when nobody answered. */
   async function ask(what: string, act: (engine: RunningEngine) => Promise<boolean>): Promise<boolean | undefined> {
-    const engine = anyEngine();
+    const engine = pickEngine(world, machines);
     if (engine === undefined) return undefined;
     const done = await act(engine).catch(() => undefined);
     if (done !== undefined && engine.alive) engine.wake();
@@ -263,16 +171,15 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
   }
 
   function reloadAll(): void {
-    for (const { engine } of machines) engine?.reload().catch(() => void (world.quiet && later(1_000, reloadAll)));
+    for (const { engine } of machines) {
+      if (engine !== undefined && engine.config() !== world.config) engine.reload().catch(() => {});
+    }
   }
 
   function sometime(act: () => void): void {
     kernel.schedule(outside, chance.below(swarm.faultsMs), act);
   }
 
-  for (const request of swarm.requests) {
-    for (const at of request.sentAt) later(at, () => send(request, 0));
-  }
   for (let n = 0; n < swarm.cancels; n++) {
     // Most often what is open, now and then whatever there is.
     sometime(() => void pick(chance.chance(0.8) ? "finished_at IS NULL" : "true").then(cancel));
@@ -281,6 +188,9 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
     sometime(() => void pick("finished_at IS NOT NULL").then(redeliver));
   }
   for (let n = 0; n < swarm.interventions; n++) sometime(() => void intervene());
+  if (Object.values(swarm.policies).some(({ onExhausted }) => onExhausted !== "dead")) {
+    for (let n = 0; n < 8; n++) sometime(() => void pick("state = 'parked'").then(resume));
+  }
   for (let n = 1; n <= swarm.reloads; n++) {
     sometime(() => {
       world.config = world.configs[n]!;
@@ -306,9 +216,6 @@ export function createClients(world: World, machines: readonly Machine[]): Clien
 
   return {
     confirmed,
-    get pending() {
-      return pending;
-    },
     reloadAll,
     async release() {
       const { rows } = await world.disk.read({

@@ -1,0 +1,79 @@
+/**
+ * `weir lanes`: where work waits in order, what is at its head, and what a person can do about a head that is stuck.
+ */
+
+import type { LaneDetailView, LaneView } from "../core/mod.ts";
+import { connect, type EngineOptions, type LaneName, type LaneQuery } from "./client.ts";
+import { printDeliveries } from "./deliveries.ts";
+import { paint, print, printError, printJson, printTable } from "./print.ts";
+import { describeDuration, field, paintState, parseQueue, queueOf } from "./wording.ts";
+
+/** Prints lanes with something open in them, the longest first. */
+export async function listLanes(options: EngineOptions & LaneQuery & { json?: boolean }): Promise<number> {
+  const { route, target, lane, state, limit } = options;
+  const view = await (await connect(options)).lanes({ route, target, lane, state, limit });
+  if (options.json) printJson(view);
+  else if (view.rows.length === 0) printError("no lanes");
+  else printLanes(view.rows);
+  return 0;
+}
+
+/** Prints one lane: its head, and what waits behind it in order. */
+export async function showLane(
+  queue: string,
+  lane: string,
+  options: EngineOptions & { after?: number; limit?: number; json?: boolean },
+): Promise<number> {
+  const { after, limit } = options;
+  const view = await (await connect(options)).lane({ ...named(queue, lane), after, limit });
+  if (options.json) printJson(view);
+  else printLane(view);
+  return 0;
+}
+
+/** Ends the head of a lane as skipped. */
+export async function skipLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
+  const { id } = await (await connect(options)).skipLane(named(queue, lane));
+  print(`${id} skipped`);
+  return 0;
+}
+
+/** Runs the parked head of a lane again. */
+export async function resumeLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
+  const { id } = await (await connect(options)).resumeLane(named(queue, lane));
+  print(`${id} resumed`);
+  return 0;
+}
+
+function named(queue: string, lane: string): LaneName {
+  return { ...parseQueue(queue), lane };
+}
+
+function printLanes(rows: readonly LaneView[]): void {
+  const now = Date.now();
+  printTable<LaneView>([
+    { title: "QUEUE", value: queueOf, widthMax: 30 },
+    { title: "LANE", value: (row) => row.lane, widthMax: 30 },
+    { title: "DEPTH", value: (row) => `${row.depth}` },
+    { title: "HEAD", value: (row) => row.head },
+    { title: "AGE", value: (row) => describeDuration(now - row.headAt) },
+    { title: "STATE", value: (row) => row.headState, paint: (text, row) => paintState(text, row.headState) },
+    { title: "FAILURES", value: (row) => `${row.headFailures}` },
+    { title: "REASON", value: (row) => row.waiting?.reason ?? row.headReason ?? "", widthMax: 80 },
+  ], rows);
+}
+
+function printLane(view: LaneDetailView): void {
+  const fields = [
+    field("queue", queueOf(view)),
+    field("lane", view.lane),
+    field("depth", view.depth),
+    field("head", `${view.head}, ${view.headState}${view.waiting === undefined ? "" : `: ${view.waiting.reason}`}`),
+  ];
+  for (const line of fields) if (line !== undefined) print(line);
+  printDeliveries([view.headDelivery, ...view.behind]);
+  const rest = view.depth - 1 - view.behind.length;
+  if (view.nextAfter !== undefined && rest > 0) {
+    printError(paint.dim(`${rest} more with --after ${view.nextAfter}`));
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * `weir pause` and `weir resume`: nothing is taken from a queue, or taken in from a source, until somebody says so.
+ */
+
+import { connect, type EngineOptions } from "./client.ts";
+import { UsageError } from "./failure.ts";
+import { print } from "./print.ts";
+import { parseQueue, queueOf } from "./wording.ts";
+
+/** What is meant, beside a queue. */
+interface PauseOptions extends EngineOptions {
+  readonly source?: string;
+  readonly reason?: string;
+}
+
+/** Pauses the queues of a route, one queue, or a source. */
+export async function pause(queue: string | undefined, options: PauseOptions): Promise<number> {
+  const { source, reason } = options;
+  const client = await connect(checked(queue, options));
+  if (source !== undefined) {
+    await client.pauseSource({ name: source, reason });
+    print(`source ${source} paused: its requests are answered 503`);
+  } else {
+    const { queues } = await client.pauseQueues({ ...parseQueue(queue!), reason });
+    for (const each of queues) print(`${queueOf(each)} paused`);
+  }
+  return 0;
+}
+
+/** Lets them go on. */
+export async function resume(queue: string | undefined, options: PauseOptions): Promise<number> {
+  const { source } = options;
+  const client = await connect(checked(queue, options));
+  if (source !== undefined) {
+    await client.resumeSource({ name: source });
+    print(`source ${source} goes on`);
+  } else {
+    const { queues } = await client.resumeQueues(parseQueue(queue!));
+    for (const each of queues) print(`${queueOf(each)} goes on`);
+  }
+  return 0;
+}
+
+function checked(queue: string | undefined, options: PauseOptions): PauseOptions {
+  if ((queue === undefined) !== (options.source === undefined)) return options;
+  throw new UsageError("say what: ROUTE, ROUTE/TARGET, or --source NAME");
+}

@@ -1,0 +1,169 @@
+/**
+ * What a person does about work that is stuck or was wrong: skip and resume, pause, redeliver and cancel by a filter,
+ * replay; and why an event went where it went.
+ */
+
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { createBulkActions } from "../engine/bulk.ts";
+import type { LaneRow } from "../store/store.ts";
+import * as routes from "./admin_action_routes.ts";
+import type { AdminOptions } from "./admin_options.ts";
+import { withTimes } from "./admin_query_schema.ts";
+import { refuse, refuseDelivery } from "./admin_refusal.ts";
+import { viewExplanation, withWaiting } from "./admin_view.ts";
+
+/** Adds them to the router of the admin API. */
+export function addActions(router: OpenAPIHono, options: AdminOptions): void {
+  addLanes(router, options);
+  addPauses(router, options);
+  addBulk(router, options);
+  addEvents(router, options);
+}
+
+function addLanes(router: OpenAPIHono, options: AdminOptions): void {
+  const { store, clock, wake } = options;
+
+  async function findLane(lane: { route: string; target: string; lane: string }): Promise<LaneRow | undefined> {
+    return (await store.lanes({ ...lane, limit: 1 }))[0];
+  }
+  const noLane = ({ route, target, lane }: { route: string; target: string; lane: string }) =>
+    `there is nothing open in lane ${JSON.stringify(lane)} of ${target === "" ? route : `${route}/${target}`}`;
+  const skip = (id: string) => store.skip(id, { now: clock.now(), reason: "skipped by a person" });
+  const resume = (id: string) => store.resume(id, { now: clock.now() });
+
+  router.openapi(routes.lanesRoute, async (context) => {
+    const { state: headState, ...filter } = context.req.valid("query");
+    const lanes = await store.lanes({ ...filter, headState });
+    const heads = await withWaiting(lanes.map(asDelivery), options);
+    return context.json({ rows: lanes.map((lane, at) => ({ ...lane, waiting: heads[at]!.waiting })) }, 200);
+  });
+  router.openapi(routes.laneRoute, async (context) => {
+    const { after, limit, ...named } = context.req.valid("query");
+    const lane = await findLane(named);
+    const head = lane && await store.delivery(lane.head);
+    if (lane === undefined || head === undefined) return refuse(context, 404, noLane(named));
+    const page = await store.deliveries({ ...named, state: "blocked", after, limit });
+    const [headDelivery] = await withWaiting([head], options);
+    const behind = await withWaiting(page.rows, options);
+    const { waiting } = headDelivery!;
+    return context.json({ ...lane, waiting, headDelivery: headDelivery!, behind, nextAfter: page.nextAfter }, 200);
+  });
+  router.openapi(routes.laneSkipRoute, async (context) => {
+    const named = context.req.valid("json");
+    const lane = await findLane(named);
+    if (lane === undefined) return refuse(context, 404, noLane(named));
+    if (!await skip(lane.head)) return refuse(context, 409, `its head ${lane.head} is running, or has just finished`);
+    wake();
+    return context.json({ id: lane.head, state: "skipped" as const }, 200);
+  });
+  router.openapi(routes.laneResumeRoute, async (context) => {
+    const named = context.req.valid("json");
+    const lane = await findLane(named);
+    if (lane === undefined) return refuse(context, 404, noLane(named));
+    if (!await resume(lane.head)) return refuse(context, 409, `its head ${lane.head} is ${lane.headState}, not parked`);
+    wake();
+    return context.json({ id: lane.head, state: "ready" as const }, 200);
+  });
+  router.openapi(routes.skipRoute, async (context) => {
+    const { id } = context.req.valid("param");
+    if (!await skip(id)) {
+      return await refuseDelivery(context, { store, id, expected: "only one that waits can be skipped" });
+    }
+    wake();
+    return context.json({ id, state: "skipped" as const }, 200);
+  });
+  router.openapi(routes.resumeRoute, async (context) => {
+    const { id } = context.req.valid("param");
+    if (!await resume(id)) {
+      return await refuseDelivery(context, { store, id, expected: "only a parked one can be resumed" });
+    }
+    wake();
+    return context.json({ id, state: "ready" as const }, 200);
+  });
+}
+
+/** The head of a lane as far as it matters for what it waits for. */
+function asDelivery({ route, target, headState, headReason, headDueAt }: LaneRow) {
+  return { route, target, state: headState, reason: headReason, dueAt: headDueAt };
+}
+
+function addPauses(router: OpenAPIHono, { store, config, pauses, clock, wake }: AdminOptions): void {
+  /** The queues that are meant. Those of a route that is gone too: what is in them may be meant to stay where it is. */
+  async function findQueues({ route, target }: { route: string; target?: string }) {
+    const all = await store.gates();
+    return all.filter((queue) => queue.route === route && (target === undefined || queue.target === target))
+      .map((queue) => ({ route: queue.route, target: queue.target }));
+  }
+  const noQueue = ({ route, target }: { route: string; target?: string }) =>
+    target === undefined ? `there is no route ${route}` : `there is no route ${route} with a target ${target}`;
+
+  router.openapi(routes.queuePauseRoute, async (context) => {
+    const { reason, ...named } = context.req.valid("json");
+    const queues = await findQueues(named);
+    if (queues.length === 0) return refuse(context, 404, noQueue(named));
+    const paused = { at: clock.now(), reason };
+    for (const queue of queues) await store.pauseQueue(queue, paused);
+    return context.json({ queues: queues.map((queue) => ({ ...queue, paused })) }, 200);
+  });
+  router.openapi(routes.queueResumeRoute, async (context) => {
+    const named = context.req.valid("json");
+    const queues = await findQueues(named);
+    if (queues.length === 0) return refuse(context, 404, noQueue(named));
+    for (const queue of queues) await store.pauseQueue(queue, undefined);
+    wake();
+    return context.json({ queues }, 200);
+  });
+  router.openapi(routes.sourcePauseRoute, async (context) => {
+    const { name, reason } = context.req.valid("json");
+    const source = config().sources.get(name);
+    if (source === undefined) return refuse(context, 404, `there is no source ${name}`);
+    if (source.kind === "publish") {
+      return refuse(context, 409, `the program itself publishes under ${name}; pause the routes that take from it`);
+    }
+    const paused = { at: clock.now(), reason };
+    await pauses.set(name, paused);
+    return context.json({ name, paused }, 200);
+  });
+  router.openapi(routes.sourceResumeRoute, async (context) => {
+    const { name } = context.req.valid("json");
+    if (!config().sources.has(name) && pauses.get(name) === undefined) {
+      return refuse(context, 404, `there is no source ${name}`);
+    }
+    await pauses.set(name, undefined);
+    return context.json({ name }, 200);
+  });
+}
+
+function addBulk(router: OpenAPIHono, options: AdminOptions): void {
+  const { clock } = options;
+  const actions = createBulkActions(options);
+
+  router.openapi(routes.bulkRedeliverRoute, async (context) => {
+    const { filter, ...request } = context.req.valid("json");
+    const answer = await actions.redeliver({ ...request, filter: withTimes(filter, clock.now()) });
+    return answer.ok ? context.json(answer.bulk, 200) : refuse(context, 409, answer.reason);
+  });
+  router.openapi(routes.bulkCancelRoute, async (context) => {
+    const { filter, ...request } = context.req.valid("json");
+    const answer = await actions.cancel({ ...request, filter: withTimes(filter, clock.now()) });
+    return answer.ok ? context.json(answer.bulk, 200) : refuse(context, 409, answer.reason);
+  });
+}
+
+function addEvents(router: OpenAPIHono, options: AdminOptions): void {
+  const { store, config, clock, replay } = options;
+
+  router.openapi(routes.replayRoute, async (context) => {
+    const { filter, ...request } = context.req.valid("json");
+    const unknown = request.routes?.find((name) => !config().routes.some((route) => route.name === name));
+    if (unknown !== undefined) return refuse(context, 404, `there is no route ${unknown}`);
+    const times = filter && withTimes(filter, clock.now());
+    return context.json(await replay({ ...request, filter: times }), 200);
+  });
+  router.openapi(routes.explainRoute, async (context) => {
+    const { id } = context.req.valid("param");
+    const event = await store.event(id);
+    if (event === undefined) return refuse(context, 404, `there is no event ${id}`);
+    return context.json(viewExplanation(event, config(), await withWaiting(event.deliveryRows, options)), 200);
+  });
+}

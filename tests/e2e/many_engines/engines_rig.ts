@@ -1,0 +1,134 @@
+/**
+ * Several engines on one `sqld`: one of them is killed every so often and started again, the server is restarted now and
+ * then, connections to it are cut, and the history says whether anybody noticed. Short in `engines_test.ts`, long in
+ * `soak_engines.ts`.
+ */
+
+import type { HistoryReport } from "../../support/history.ts";
+import { createRandom } from "../../support/seeded_random.ts";
+import { startSqld } from "../../support/sqld.ts";
+import { startCuttingProxy } from "./cutting_proxy.ts";
+import { concurrency, floodLog, mostAtOnce } from "./flooded_log.ts";
+
+/** Options of {@link runEnginesRig}. */
+export interface EnginesRigOptions {
+  /** The `sqld` binary. */
+  readonly sqld: string;
+  readonly engines: number;
+  readonly kills: number;
+  readonly killEveryMs: number;
+  /** How often the server is killed and started again, spread over the kills. */
+  readonly serverRestarts: number;
+  /** How likely each piece that goes to or from the server is to be the last of its connection. */
+  readonly cutChance: number;
+  readonly seed: number;
+  /** Gets a line now and then. */
+  readonly say?: (line: string) => void;
+}
+
+/** What came of it. */
+export interface EnginesReport {
+  readonly seed: number;
+  readonly engines: number;
+  readonly history: HistoryReport;
+  readonly serverRestarts: number;
+  readonly repliesCut: number;
+  readonly requestsCut: number;
+  /** The most attempts at once that were seen of each queue, and the limit. */
+  readonly most: Readonly<Record<string, { readonly seen: number; readonly limit: number }>>;
+  readonly refusals: readonly string[];
+  readonly exitCodes: readonly number[];
+}
+
+/** How long the server is away at a restart. */
+const awayMs = 1_000;
+
+/** Runs the rig. */
+export async function runEnginesRig(options: EnginesRigOptions): Promise<EnginesReport> {
+  const { seed, say = () => {} } = options;
+  const random = createRandom(seed);
+  await using server = await startSqld(options.sqld);
+  await using proxy = startCuttingProxy(server.url, createRandom(seed + 2));
+  await using log = await floodLog({ seed, url: proxy.url, lanes: 300 });
+  for (let n = 0; n < options.engines; n++) await log.start();
+  await log.flow(100);
+  let serverRestarts = 0;
+
+  proxy.chance = options.cutChance;
+  for (let kill = 1; kill <= options.kills; kill++) {
+    await pause(options.killEveryMs / 2);
+    await log.look().catch(() => {}); // a cut connection: there will be other looks
+    if (
+      serverRestarts < options.serverRestarts &&
+      kill * (options.serverRestarts + 1) > (serverRestarts + 1) * options.kills
+    ) {
+      serverRestarts++;
+      await server.kill();
+      await pause(awayMs);
+      await server.restart();
+    }
+    await pause(options.killEveryMs / 2);
+    await log.kill(log.engines[random.below(log.engines.length)]!);
+    await startThrough();
+    await log.flow(10);
+    say(
+      `kill ${kill}: ${log.acknowledged()} acknowledged, ${log.records.length} records, ${proxy.repliesCut} replies cut`,
+    );
+  }
+  proxy.chance = 0;
+  const history = await log.finish();
+  const most = Object.fromEntries(
+    Object.entries(concurrency).map(([queue, limit]) => [queue, { seen: mostAtOnce(log.records, queue), limit }]),
+  );
+  const exitCodes = await log.stop();
+  const { repliesCut, requestsCut } = proxy;
+  return {
+    seed,
+    engines: options.engines,
+    history,
+    serverRestarts,
+    repliesCut,
+    requestsCut,
+    most,
+    refusals: log.refusals,
+    exitCodes,
+  };
+
+  /** An engine whose connection is cut while it starts ends, and a service manager would start it anew. */
+  async function startThrough(): Promise<void> {
+    const before = proxy.chance;
+    proxy.chance = 0;
+    await log.start();
+    proxy.chance = before;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether nothing at all was wrong. */
+export function isSound(report: EnginesReport): boolean {
+  return report.history.anomalies.length === 0 && report.refusals.length === 0 &&
+    report.exitCodes.every((code) => code === 0) &&
+    Object.values(report.most).every(({ seen, limit }) => seen <= limit);
+}
+
+/** All figures in a few lines. */
+export function summarize(report: EnginesReport): string {
+  const { history } = report;
+  const found = Map.groupBy(history.anomalies, ({ name }) => name);
+  return [
+    `engines rig: seed ${report.seed}, ${report.engines} engines, ${history.crashes} kills, ` +
+    `${report.serverRestarts} restarts of the server, ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
+    `${history.acknowledged} requests acknowledged (${history.duplicateReplies} as duplicates), ` +
+    `${history.unknown} unanswered, ${history.events} events`,
+    `${history.runs} attempts: ${history.failed} failed, ${history.cutOff} cut off, ` +
+    `${history.repeated} repeated (at most ${history.repeatedMax})`,
+    `at once: ${
+      Object.entries(report.most).map(([queue, { seen, limit }]) => `${queue} ${seen} of ${limit}`).join(", ")
+    }`,
+    `anomalies: ${[...found].map(([name, all]) => `${name} ${all.length}`).join(", ") || "none"}`,
+    `refusals ${report.refusals.length}, exit codes ${report.exitCodes.join(" ")}`,
+  ].join("\n");
+}
