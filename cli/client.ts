@@ -14,6 +14,7 @@ import type {
   LaneListView,
   Page,
   PausedQueuesView,
+  PurgeAnswer,
   Replayed,
   SourcePauseView,
   StatusView,
@@ -84,17 +85,24 @@ export interface BulkCall {
   readonly after?: number;
 }
 
-/** One piece of a replay. */
-export interface ReplayCall {
+/** One piece of an action on many events. */
+export interface EventsCall {
   readonly ids?: readonly string[];
   readonly filter?: EventFilter;
-  readonly routes?: readonly string[];
   readonly dryRun?: boolean;
   readonly after?: number;
 }
 
+/** One piece of a replay. */
+export interface ReplayCall extends EventsCall {
+  readonly routes?: readonly string[];
+}
+
 /** Longest wait for an answer. A piece of an action on many is a thousand small writes. */
 const answerTimeoutMs = 30_000;
+
+/** Longest wait for a backup: a large log takes its time. */
+const backupTimeoutMs = 3_600_000;
 
 /** The admin API of one engine. Every method throws {@link Failure} with what a person can do about it. */
 export interface Client {
@@ -103,6 +111,8 @@ export interface Client {
   event(id: string): Promise<EventView>;
   explain(id: string): Promise<ExplanationView>;
   replay(call: ReplayCall): Promise<Replayed>;
+  purge(call: EventsCall): Promise<PurgeAnswer>;
+  backup(file: string): Promise<{ bytes: number; durationMs: number }>;
   deliveries(query: DeliveryQuery): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetailView>;
   dead(query: DeliveryQuery): Promise<Page<DeliveryView>>;
@@ -138,8 +148,8 @@ export async function connect(options: EngineOptions): Promise<Client> {
 export function createClient(url: string, token: string): Client {
   const base = `${url.replace(/\/+$/, "")}/api/v1`;
   const ask = <Answer>(path: string) => request(`${base}${path}`, { method: "GET", token }) as Promise<Answer>;
-  const tell = <Answer>(path: string, body?: object) =>
-    request(`${base}${path}`, { method: "POST", token, body }) as Promise<Answer>;
+  const tell = <Answer>(path: string, body?: object, timeoutMs?: number) =>
+    request(`${base}${path}`, { method: "POST", token, body, timeoutMs }) as Promise<Answer>;
   return {
     status: () => ask("/status"),
     events: (query) => ask(`/events${queryText(query)}`),
@@ -149,6 +159,8 @@ export function createClient(url: string, token: string): Client {
     dead: (query) => ask(`/dead${queryText(query)}`),
     explain: (id) => ask(`/events/${encodeURIComponent(id)}/explain`),
     replay: (call) => tell("/events/replay", call),
+    purge: (call) => tell("/events/purge", call),
+    backup: (file) => tell("/backup", { file }, backupTimeoutMs),
     redeliver: (id) => tell(`/deliveries/${encodeURIComponent(id)}/redeliver`),
     cancel: (id) => tell(`/deliveries/${encodeURIComponent(id)}/cancel`),
     redeliverMany: (call) => tell("/deliveries/redeliver", call),
@@ -171,7 +183,10 @@ export function localUrl(address: { hostname: string; port: number }): string {
   return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${address.port}`;
 }
 
-async function request(url: string, call: { method: string; token: string; body?: object }): Promise<unknown> {
+async function request(
+  url: string,
+  call: { method: string; token: string; body?: object; timeoutMs?: number },
+): Promise<unknown> {
   let response: Response;
   let answer: string;
   try {
@@ -184,7 +199,7 @@ async function request(url: string, call: { method: string; token: string; body?
       },
       body: call.body && JSON.stringify(call.body),
       redirect: "error",
-      signal: AbortSignal.timeout(answerTimeoutMs),
+      signal: AbortSignal.timeout(call.timeoutMs ?? answerTimeoutMs),
     });
     answer = await response.text();
   } catch (thrown) {

@@ -89,7 +89,13 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--source <name>", "only of this source").option("--type <type>", "only of this type")
     .option("--route <name>", "only to this route; may be repeated", collect)
     .option("--all", "yes, all that match").option("--dry-run", "only say what would be")
-    .action(run(async (ids, options) => await (await import("./replay.ts")).replay(ids, options)));
+    .action(run(async (ids, options) => await (await import("./event_actions.ts")).replay(ids, options)));
+  withTimes(
+    withJson(withEngine(events.command("purge [id...]").description("erase events and all that belongs to them"))),
+  )
+    .option("--source <name>", "only of this source").option("--type <type>", "only of this type")
+    .option("--all", "yes, all that match").option("--dry-run", "only count them")
+    .action(run(async (ids, options) => await (await import("./event_actions.ts")).purge(ids, options)));
 
   const deliveries = weir.command("deliveries").description("the work that events became");
   withDeliveries(withPages(deliveries.command("list").description("newest first")))
@@ -134,6 +140,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .action(run(async (queue, options) => await (await import("./pause.ts")).resume(queue, options)));
   withJson(withEngine(weir.command("status").description("whether the engine runs, and what waits")))
     .action(run(async (options) => await (await import("./status.ts")).status(options)));
+  withEngine(weir.command("backup <file>").description("copy the log while the engine goes on"))
+    .action(run(async (file, options) => await (await import("./backup.ts")).backup(file, options)));
   weir.command("schema").description("print the JSON Schema of routes.yaml")
     .action(run(async () => (await import("./check.ts")).schema()));
   weir.command("secret").description("make a secret")
@@ -161,9 +169,11 @@ function describe(thrown: unknown): string {
 }
 
 if (import.meta.main) {
-  // The engine starts this same program for its handlers: that must be quick, so nothing else is loaded for it.
+  // The engine starts this same program for its handlers and for backups: that must be quick, so nothing else is loaded.
   if (Deno.args[0] === "__script_host") {
     await (await import("../plugins/handlers/script_host.ts")).runScriptHost();
+  } else if (Deno.args[0] === "__backup") {
+    (await import("../core/store/backup_process.ts")).runBackup(Deno.args.slice(1));
   } else {
     Deno.exit(await main(Deno.args));
   }

@@ -17,6 +17,7 @@ export type { Handler, HandlerContext, HandlerEvent } from "./domain/handler.ts"
 export type { Publication } from "./engine/intake.ts";
 export type { Observation, Observer } from "./engine/observer.ts";
 export type { Bulk } from "./engine/bulk.ts";
+export type { PurgeAnswer } from "./engine/purge.ts";
 export type { Replayed } from "./engine/replay.ts";
 export type {
   ExplanationView,
@@ -27,4 +28,5 @@ export type {
   SourcePauseView,
 } from "./http/admin_action_schema.ts";
 export type { DeliveryDetailView, DeliveryView, EventView, QueueView, StatusView } from "./http/admin_schema.ts";
+export type { Backup } from "./store/backup.ts";
 export type { AttemptRow, DeliveryDetail, DeliveryRow, EventRow, Page, QueueRow } from "./store/store.ts";

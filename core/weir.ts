@@ -11,8 +11,10 @@ import type { Provider } from "./domain/provider.ts";
 import { type ConfigIssue, formatIssue } from "./config/issue.ts";
 import { loadConfig, type RoutesFile } from "./config/load.ts";
 import { createCron } from "./engine/cron.ts";
+import { createDiskGuard, freeBytesMin } from "./engine/disk_guard.ts";
 import { createGeneration, type Generation, retiredRunners } from "./engine/generation.ts";
 import { createIntake, type Publication } from "./engine/intake.ts";
+import { createJanitor } from "./engine/janitor.ts";
 import type { Observation, Observer } from "./engine/observer.ts";
 import { type ReloadEffect, reloadEffect } from "./engine/reload_effect.ts";
 import { createReplay } from "./engine/replay.ts";
@@ -23,7 +25,8 @@ import type { Admin } from "./http/admin.ts";
 import { createIngress } from "./http/ingress.ts";
 import { listen, type Listener } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
-import { childLockFile, openStore } from "./store/open.ts";
+import { type Backup, createBackups } from "./store/backup.ts";
+import { childLockFile, logFile, openStore } from "./store/open.ts";
 import { type Appended, StoreUnavailable } from "./store/store.ts";
 import { version } from "./domain/version.ts";
 
@@ -82,6 +85,12 @@ export interface Weir {
   observe(observer: Observer): () => void;
   /** Reads the configuration again and swaps it in whole; on any issue the old one stays. */
   reload(): Promise<Reloaded>;
+  /**
+   * Copies the log, as it is now, into a file that does not exist yet; the engine goes on meanwhile.
+   *
+   * @param file absolute
+   */
+  backup(file: string): Promise<Backup>;
   /** Resolves with the error when the log's disk has failed. Nothing is acknowledged any more: end the process. */
   readonly failed: Promise<Error>;
   /** Stops accepting, lets attempts finish within the grace, then closes the log. */
@@ -183,12 +192,29 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     observe,
   });
   const { wake } = scheduler;
-  const intake = createIntake({ store, generation: () => generation, clock, makeId, observe, wake });
+  const file = logFile(first.storage.url);
+  const disk = createDiskGuard({
+    file,
+    freeBytesMin: () => generation.config.storage.freeBytesMin ?? freeBytesMin,
+    clock,
+    observe,
+  });
+  const janitor = createJanitor({ store, retention: () => generation.config.retention, clock, observe });
+  const backups = createBackups(file);
+  const whyClosed = (): string | undefined => closed ?? disk.full;
+  const intake = createIntake({
+    store: { append: disk.guard(store.append) },
+    generation: () => generation,
+    clock,
+    makeId,
+    observe,
+    wake,
+  });
   const pauses = createSourcePauses(store);
   const ingress = createIngress({
     config: () => generation.config,
     intake,
-    closed: () => closed,
+    closed: whyClosed,
     paused: pauses.get,
     observe,
     clock,
@@ -236,7 +262,9 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   function beat(): void {
     cancelBeat = clock.timer(beatMs, async () => {
       try {
-        if (await store.beat({ now: clock.now(), monotonic: clock.monotonic() }) > 0) wake();
+        const taken = await store.beat({ now: clock.now(), monotonic: clock.monotonic() });
+        // On a shared log another engine may have left work that is due, or opened a queue, and told nobody.
+        if (taken > 0 || file === undefined) wake();
         await pauses.load(); // another engine may have been told
       } catch (error) {
         observe({
@@ -266,12 +294,13 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
         makeDeliveryId,
         replay: createReplay({ store, generation: () => generation, clock, makeDeliveryId, wake }),
         pauses,
+        backup: (file) => backups.make(file),
         clock,
         status: () => ({
           version,
           startedAt,
-          ready: closed === undefined,
-          closed,
+          ready: whyClosed() === undefined,
+          closed: whyClosed(),
           storage: first.storage.url.startsWith("file:") ? "file" : "remote",
           configHash: generation.config.hash,
           configFile: typeof options.config === "string" ? options.config : undefined,
@@ -288,6 +317,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     await cron.stop();
     await scheduler.stop(graceMs);
     cancelBeat();
+    await Promise.all([janitor.stop(), disk.stop(), backups.stop()]);
     await Promise.all([...generation.queues.values()].map(({ runner }) => runner.close()));
     await Promise.all([...retiring, ...listeners.map((listener) => listener.close())]);
     await store.close();
@@ -305,11 +335,14 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     async start() {
       await store.ping();
       await pauses.load();
+      await disk.check();
       if (closed === "the engine has not started") closed = undefined;
       if (store.recovered > 0) {
         const message = `took back ${store.recovered} deliveries of an engine that is gone`;
         observe({ kind: "engine", at: clock.now(), level: "info", message });
       }
+      disk.start();
+      janitor.start();
       scheduler.start();
       cron.start();
       beat();
@@ -330,6 +363,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       observers.add(observer);
       return () => void observers.delete(observer);
     },
+    backup: (file) => backups.make(file),
     reload,
     failed: failure.promise,
     stop: ({ graceMs = stopGraceMs } = {}) => stopped ??= stopOnce(graceMs),

@@ -61,6 +61,9 @@ const limits: readonly (readonly [string, string])[] = [
   ["grace of a shutdown", formatDuration(stopGraceMs)],
 ];
 
+/** Commands that only hold others. */
+const groups = ["weir events", "weir deliveries", "weir dead", "weir lanes"];
+
 /** README.md as it should be: every marked block is its file, the table of limits is the code's. */
 async function expected(readme: string): Promise<string> {
   let text = readme;
@@ -96,12 +99,25 @@ Deno.test("README: every command exists", async () => {
   const source = await Deno.readTextFile(new URL("cli/main.ts", root));
   const known = new Set([...source.matchAll(/command\("(\w+)/g)].map(([, name]) => name));
   const used = [...readme.matchAll(/(?:^|`)weir ([a-z]+)(?: ([a-z]+))?/gm)].flatMap(([, first, second]) =>
-    second !== undefined && ["events", "deliveries", "dead"].includes(first!) ? [first!, second] : [first!]
+    second !== undefined && ["events", "deliveries", "dead", "lanes"].includes(first!) ? [first!, second] : [first!]
   );
   assertEquals(used.filter((name) => !known.has(name)), []);
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   const tasksUsed = [...readme.matchAll(/deno(?:@[\d.]+)? task ([\w:]+)/g)].map(([, name]) => name!);
   assertEquals(tasksUsed.filter((name) => !(name in tasks)), []);
+});
+
+Deno.test("README: every command that people call is listed, and every metric that is exported", async () => {
+  const readme = await Deno.readTextFile(readmeUrl);
+  const source = await Deno.readTextFile(new URL("cli/main.ts", root));
+  const commands = [...source.matchAll(/(\w+)\.command\("(\w+)/g)].map(([, group, name]) =>
+    group === "weir" ? `weir ${name}` : `weir ${group} ${name}`
+  );
+  assertEquals(commands.filter((command) => !readme.includes(`\`${command}`) && !groups.includes(command)), []);
+  const exporting = await Deno.readTextFile(new URL("core/http/metrics.ts", root));
+  const metrics = [...exporting.matchAll(/name: "(\w+)"/g)].map(([, name]) => name!);
+  assert(metrics.length > 10 && metrics.every((name) => name.startsWith("weir_")));
+  assertEquals(metrics.filter((name) => !readme.includes(`\`${name}\``)), []);
 });
 
 Deno.test("README: the routes.yaml of the first route loads", async () => {

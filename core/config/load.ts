@@ -108,7 +108,7 @@ function buildServer(build: Build, parsed: ParsedFile): ServerConfig {
 }
 
 function buildStorage(build: Build, parsed: ParsedFile): StorageConfig {
-  const { url, auth_token: authToken } = parsed.storage;
+  const { url, auth_token: authToken, min_free: freeBytesMin } = parsed.storage;
   const at = ["storage", "url"];
   if (!url.startsWith("file:")) {
     const remote = URL.parse(url);
@@ -116,6 +116,9 @@ function buildStorage(build: Build, parsed: ParsedFile): StorageConfig {
       build.issues.add(at, `is ${build.issues.show(at)}; expected file:, libsql:, http: or https:`);
     } else if (remote.username + remote.password !== "" || remote.searchParams.has("authToken")) {
       build.issues.add(at, "holds credentials; put the token into storage.auth_token");
+    }
+    if (freeBytesMin !== undefined) {
+      build.issues.add(["storage", "min_free"], "is for the disk of a file; take it out", { key: true });
     }
     return { url, authToken };
   }
@@ -126,7 +129,7 @@ function buildStorage(build: Build, parsed: ParsedFile): StorageConfig {
   if (path === "" || path.startsWith("//") || /^:|\?/.test(path)) {
     build.issues.add(at, `is ${build.issues.show(at)}; expected file: and the path of a file, such as file:weir.db`);
   }
-  return { url: `file:${absolutePath(build, path)}`, authToken };
+  return { url: `file:${absolutePath(build, path)}`, authToken, freeBytesMin };
 }
 
 /** A key must not outlive its event's own retention: the duplicate would be answered with an id that is gone. */

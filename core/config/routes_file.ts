@@ -20,6 +20,8 @@ export interface RoutesFile {
     /** `file:` and a path, or a `libsql:`, `http:` or `https:` URL. Default `file:weir.db`. */
     url?: string;
     auth_token?: string;
+    /** Free space of the file's disk below which events are answered 503. Default `256MiB`. */
+    min_free?: string;
   };
   /** How long finished things are kept. */
   retention?: {

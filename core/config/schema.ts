@@ -91,6 +91,7 @@ const server = z.strictObject({
 const storage = z.strictObject({
   url: text("a URL such as file:weir.db or libsql://db.example.com").default("file:weir.db"),
   auth_token: text("a token in a string").optional(),
+  min_free: size.optional(),
 }, mapping);
 
 const retention = z.strictObject({

@@ -32,6 +32,8 @@ export interface StorageConfig {
   /** `file:` with an absolute path, or `libsql:`, `http:`, `https:`. */
   readonly url: string;
   readonly authToken?: string;
+  /** Free space of a file's disk below which no event is taken. */
+  readonly freeBytesMin?: number;
 }
 
 /** A source that requests come in by. */

@@ -5,6 +5,8 @@
 
 import { createRoute, type z } from "@hono/zod-openapi";
 import {
+  backupBodySchema,
+  backupSchema,
   bulkBodySchema,
   bulkSchema,
   explanationSchema,
@@ -14,6 +16,8 @@ import {
   laneQuerySchema,
   laneShowQuerySchema,
   pausedQueuesSchema,
+  purgeBodySchema,
+  purgedSchema,
   queueBodySchema,
   queuePauseBodySchema,
   replayBodySchema,
@@ -142,6 +146,22 @@ export const replayRoute = createRoute({
   summary: "Routes old events by the routes of now; new lineages",
   request: body(replayBodySchema),
   responses: { 200: json("Deliveries by route", replayedSchema), ...badQuery, 404: refusal("There is no such route") },
+});
+
+export const purgeRoute = createRoute({
+  method: "post",
+  path: "/api/v1/events/purge",
+  summary: "Erases events with everything that belongs to them, finished or not",
+  request: body(purgeBodySchema),
+  responses: { 200: json("How many", purgedSchema), ...badQuery },
+});
+
+export const backupRoute = createRoute({
+  method: "post",
+  path: "/api/v1/backup",
+  summary: "Copies the log, as it is now, into a file that does not exist yet",
+  request: body(backupBodySchema),
+  responses: { 200: json("The copy is whole", backupSchema), ...badQuery, 409: refusal("There is no copy, and why") },
 });
 
 export const explainRoute = createRoute({

@@ -8,7 +8,9 @@ import { deliveryStates } from "../domain/delivery.ts";
 import type { RouteDecision } from "../domain/route.ts";
 import type { Waiting } from "../domain/waiting.ts";
 import { type Bulk, bulkRowsMax } from "../engine/bulk.ts";
+import type { PurgeAnswer } from "../engine/purge.ts";
 import { type Replayed, replayEventsMax } from "../engine/replay.ts";
+import type { Backup } from "../store/backup.ts";
 import type { LaneRow, Paused } from "../store/store.ts";
 import {
   at,
@@ -133,6 +135,22 @@ export const replayedSchema: z.ZodType<Replayed> = z.strictObject({
   until: at,
 }).openapi("Replayed");
 
+/** {@link PurgeAnswer} */
+export const purgedSchema: z.ZodType<PurgeAnswer> = z.strictObject({
+  events: count,
+  deliveries: count,
+  running: count,
+  next: count.optional(),
+  until: at,
+}).openapi("Purged");
+
+/** A copy of the log that stands. */
+export const backupSchema: z.ZodType<Backup & { readonly ok: true }> = z.strictObject({
+  ok: z.literal(true),
+  bytes: count,
+  durationMs: count,
+}).openapi("Backup");
+
 /** {@link ExplanationView} */
 export const explanationSchema: z.ZodType<ExplanationView> = z.strictObject({
   id: z.string(),
@@ -213,13 +231,27 @@ export const bulkBodySchema = z.strictObject({
   limit: z.number().int().min(1).max(bulkRowsMax).default(bulkRowsMax),
 });
 
-/** Body of POST /api/v1/events/replay. */
-export const replayBodySchema = z.strictObject({
+/** Names events, or describes them. */
+const events = {
   ids: z.array(z.string().min(1).max(64)).min(1).max(replayEventsMax).optional(),
   filter: z.strictObject({ source: z.string().optional(), type: z.string().optional(), ...moments }).optional(),
+};
+const namesOrDescribes = ({ ids, filter }: { ids?: unknown; filter?: unknown }) =>
+  (ids === undefined) !== (filter === undefined);
+const namesOrDescribesError = { error: "name events by ids, or by a filter: one of the two" };
+
+/** Body of POST /api/v1/events/replay. */
+export const replayBodySchema = z.strictObject({
+  ...events,
   routes: z.array(z.string()).min(1).optional(),
   ...pieces,
   limit: z.number().int().min(1).max(replayEventsMax).default(replayEventsMax),
-}).refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
-  error: "name events by ids, or by a filter: one of the two",
+}).refine(namesOrDescribes, namesOrDescribesError);
+
+/** Body of POST /api/v1/events/purge. */
+export const purgeBodySchema = z.strictObject({ ...events, ...pieces }).refine(namesOrDescribes, namesOrDescribesError);
+
+/** Body of POST /api/v1/backup. */
+export const backupBodySchema = z.strictObject({
+  file: z.string().min(1).openapi({ description: "an absolute path on the engine's machine; nothing is overwritten" }),
 });

@@ -5,6 +5,7 @@
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { createBulkActions } from "../engine/bulk.ts";
+import { purge } from "../engine/purge.ts";
 import type { LaneRow } from "../store/store.ts";
 import * as routes from "./admin_action_routes.ts";
 import type { AdminOptions } from "./admin_options.ts";
@@ -151,7 +152,7 @@ function addBulk(router: OpenAPIHono, options: AdminOptions): void {
 }
 
 function addEvents(router: OpenAPIHono, options: AdminOptions): void {
-  const { store, config, clock, replay } = options;
+  const { store, config, clock, replay, wake, backup } = options;
 
   router.openapi(routes.replayRoute, async (context) => {
     const { filter, ...request } = context.req.valid("json");
@@ -159,6 +160,15 @@ function addEvents(router: OpenAPIHono, options: AdminOptions): void {
     if (unknown !== undefined) return refuse(context, 404, `there is no route ${unknown}`);
     const times = filter && withTimes(filter, clock.now());
     return context.json(await replay({ ...request, filter: times }), 200);
+  });
+  router.openapi(routes.purgeRoute, async (context) => {
+    const { filter, ids, ...request } = context.req.valid("json");
+    const meant = filter === undefined ? { ids } : withTimes(filter, clock.now());
+    return context.json(await purge({ ...request, filter: meant }, { store, clock, wake }), 200);
+  });
+  router.openapi(routes.backupRoute, async (context) => {
+    const made = await backup(context.req.valid("json").file);
+    return made.ok ? context.json(made, 200) : refuse(context, 409, made.reason);
   });
   router.openapi(routes.explainRoute, async (context) => {
     const { id } = context.req.valid("param");

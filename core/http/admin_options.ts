@@ -9,6 +9,7 @@ import type { Observer } from "../engine/observer.ts";
 import type { ReloadEffect } from "../engine/reload_effect.ts";
 import type { Replay } from "../engine/replay.ts";
 import type { SourcePauses } from "../engine/source_pauses.ts";
+import type { Backup } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 import type { EngineStatus, IssueView } from "./admin_schema.ts";
 import type { Metrics } from "./metrics.ts";
@@ -22,6 +23,8 @@ export interface AdminOptions {
   readonly reload: () => Promise<{ ok: true } & ReloadEffect | { ok: false; issues: readonly IssueView[] }>;
   readonly replay: Replay;
   readonly pauses: SourcePauses;
+  /** Copies the log into a file; the path is absolute. */
+  readonly backup: (file: string) => Promise<Backup>;
   readonly status: () => EngineStatus;
   readonly metrics: Metrics;
   readonly observe: Observer;

@@ -75,7 +75,13 @@ async function runProcess(args: readonly string[], signal: AbortSignal): Promise
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const kill = (): void => child.kill("SIGKILL");
+  const kill = (): void => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  };
   if (signal.aborted) kill();
   else signal.addEventListener("abort", kill, { once: true });
   const { stdout, stderr, code } = await child.output();

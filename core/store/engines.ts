@@ -40,6 +40,8 @@ const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
 export function watchEngines(database: Database, boot: string): EngineWatch {
   let beats = 0;
   let seen = new Map<string, { beat: number; since: number }>();
+  let lookedAt = 0;
+  let blind = false;
   const doubted = new Map<string, number | undefined>();
 
   async function giveBackDoubted(at: { now: number; monotonic: number }): Promise<number> {
@@ -67,16 +69,23 @@ export function watchEngines(database: Database, boot: string): EngineWatch {
       await database.write([{ sql: writeBeat, parameters: [boot, ++beats] }]);
     },
     async beat(at) {
+      const looked = lookedAt;
+      const wasBlind = blind;
+      blind = true;
       const [, others] = await database.write([
         { sql: writeBeat, parameters: [boot, ++beats] },
         { sql: readOthers, parameters: [boot] },
       ]);
+      lookedAt = at.monotonic;
+      blind = false;
+      // While the log was out of our reach it may have been out of theirs: that time says nothing about them.
+      const unwatchedMs = wasBlind ? at.monotonic - looked : 0;
       let taken = await giveBackDoubted(at);
       const watched = new Map<string, { beat: number; since: number }>();
       for (const row of others!.rows) {
         const other = { boot: String(row.boot), beat: Number(row.beat), now: at.now };
         const before = seen.get(other.boot);
-        const since = before?.beat === other.beat ? before.since : at.monotonic;
+        const since = before?.beat === other.beat ? before.since + unwatchedMs : at.monotonic;
         watched.set(other.boot, { beat: other.beat, since });
         if (at.monotonic - since >= takeoverMs) taken += await takeOver(other);
       }

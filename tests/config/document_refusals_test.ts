@@ -52,7 +52,7 @@ refused(
 refused(
   "keys that are remembered longer than events",
   "version: 1\nretention: { events: 5d, idempotency: 6d }",
-  `2:40: retention.idempotency: is "6d"; expected at most retention.events, 5d`,
+  `2:39: retention.idempotency: is "6d"; expected at most retention.events, 5d`,
 );
 refused(
   "a retention that is no duration",
@@ -142,10 +142,10 @@ routes:
   q: { from: a, sned: [] }
 `,
   `2:19: server.listen: is "nowhere"; expected a host and a port, such as 127.0.0.1:8080 or [::]:8080`,
-  `4:18: sources.a.provider: there is no provider "gihub"; expected one of github, stripe, hmac, none; did you mean "github"?`,
+  `4:18: sources.a.provider: there is no provider "gihub"; expected one of github, stripe, hmac, none, signer; did you mean "github"?`,
   `5:34: sources.b.secret: the secret is too short: 1 of at least 16 bytes (weir secret makes one)`,
   `5:48: sources.b.tolerance: is "soon"; expected a duration of at most 366d, such as 30s, 5m or 1h30m`,
-  `5:54: sources.b.colour: unknown key; expected one of provider, secret, path, tolerance, options, id, type, split, allow_ips, max_body, content_types, schema, rate_limit, publish`,
+  `5:54: sources.b.colour: unknown key; expected one of provider, secret, path, tolerance, options, id, type, split, allow_ips, max_body, content_types, schema, rate_limit, replay_guard, publish, cron, timezone, body`,
   `8:11: routes.r.from: there is no source "c"; expected one of a, b`,
   `9:11: routes.r.when: unknown variable bdy; expected one of event, body, headers, query; did you mean "body"?`,
   `10:21: routes.r.order_by: is not a CEL expression: Expected IDENTIFIER, got EOF`,

@@ -70,7 +70,11 @@ Deno.test("loadConfig: the contract's sample loads", async () => {
     admin: { hostname: "127.0.0.1", port: 8081 },
     trustedProxies: ["127.0.0.1/32"],
   });
-  assertEquals(config.storage, { url: `file:${project.path("weir.db")}`, authToken: undefined });
+  assertEquals(config.storage, {
+    url: `file:${project.path("weir.db")}`,
+    authToken: undefined,
+    freeBytesMin: undefined,
+  });
   assertEquals(config.retention, defaultRetention);
   assertEquals([...config.sources.keys()], ["github", "stripe", "acme", "app", "nightly"]);
   const github = config.sources.get("github") as HttpSource;

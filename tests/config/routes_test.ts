@@ -64,18 +64,18 @@ refused(
 refused(
   "concurrency",
   route("concurrency: 0"),
-  `7:18: routes.r.concurrency: is 0; expected a whole number from 1 to 1000, or a mapping with limit and key`,
+  `7:18: routes.r.concurrency: is 0; expected a whole number from 1 to 1000`,
 );
 refused(
   "concurrency with a key and mistakes",
   route("concurrency: { key: bdy.a, limit: 0, most: 5 }"),
-  `7:37: routes.r.concurrency.limit: is 0; expected a whole number from 1 to 1000`,
-  `7:40: routes.r.concurrency.most: unknown key; expected one of limit, key, total`,
+  `7:39: routes.r.concurrency.limit: is 0; expected a whole number from 1 to 1000`,
+  `7:42: routes.r.concurrency.most: unknown key; expected one of limit, key, total`,
 );
 refused(
   "concurrency without its key",
   route("concurrency: { limit: 2 }"),
-  `7:18: routes.r.concurrency.key: is missing; expected a CEL expression in a string`,
+  `7:5: routes.r.concurrency.key: is missing; expected a CEL expression in a string`,
 );
 refused(
   "concurrency with a key that is no expression",
@@ -223,23 +223,23 @@ refused(
 refused(
   "a target's breaker",
   send("[{ url: http://a, breaker: true }]"),
-  `6:36: routes.r.send[0].breaker: is true; expected false, or a mapping with failures, open and open_max`,
+  `6:38: routes.r.send[0].breaker: is true; expected false, or a mapping with failures, open and open_max`,
 );
 refused(
   "a target's breaker with mistakes",
   send("[{ url: http://a, breaker: { failures: 0, opn: 5s } }]"),
-  `6:48: routes.r.send[0].breaker.failures: is 0; expected a whole number from 1 to 1000`,
-  `6:51: routes.r.send[0].breaker.opn: unknown key; did you mean "open"?`,
+  `6:50: routes.r.send[0].breaker.failures: is 0; expected a whole number from 1 to 1000`,
+  `6:53: routes.r.send[0].breaker.opn: unknown key; did you mean "open"?`,
 );
 refused(
   "a breaker whose longest time is less than its first",
   send("[{ url: http://a, breaker: { open: 5m, open_max: 1m } }]"),
-  `6:58: routes.r.send[0].breaker.open_max: is less than open; expected at least as much`,
+  `6:60: routes.r.send[0].breaker.open_max: is less than open; expected at least as much`,
 );
 refused(
   "a target's concurrency by key",
   send("[{ url: http://a, concurrency: { limit: 1, key: body.a } }]"),
-  `6:40: routes.r.send[0].concurrency: is {"limit":1,"key":"body.a"}; expected a whole number from 1 to 1000`,
+  `6:42: routes.r.send[0].concurrency: is {"limit":1,"key":"body.a"}; expected a whole number from 1 to 1000`,
 );
 refused(
   "a target's secret",

@@ -168,7 +168,7 @@ refused("another replay_guard", source("replay_guard: id"), `6:19: sources.s.rep
 refused(
   "replay_guard where ids are signed",
   `version: 1\nsources:\n  s: { provider: signer, secret: ${secret}, replay_guard: body }`,
-  `3:63: sources.s.replay_guard: has no meaning: the provider signer signs its ids, so nobody can send an event again under another; take it out`,
+  `3:65: sources.s.replay_guard: has no meaning: the provider signer signs its ids, so nobody can send an event again under another; take it out`,
 );
 refused(
   "replay_guard without ids",

@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { standard } from "weir/plugins";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 
 const none = { provider: "none" };
@@ -122,4 +123,98 @@ Deno.test("intake: headers that carry proof or credentials are not stored, where
   });
   await engine.seen("delivery.attempted");
   assertEquals(headers, [["content-type", "x-gitlab-event"]]);
+});
+
+const adminToken = "an-admin-token-for-tests";
+
+/** The event that an event repeats the content of, as the admin API tells it. */
+async function replayOf(engine: TestEngine, id: string): Promise<unknown> {
+  const response = await engine.weir.admin(
+    new Request(`http://127.0.0.1/api/v1/events/${id}`, { headers: { authorization: `Bearer ${adminToken}` } }),
+  );
+  return (await response.json()).replayOf;
+}
+
+Deno.test("intake: where the sender does not sign its id, the same content under another id is flagged and runs", async () => {
+  let ran = 0;
+  await using engine = await startEngine({
+    adminToken,
+    sources: { one: { ...none, id: 'headers["x-id"]' }, two: { ...none, id: 'headers["x-id"]' } },
+    routes: { work: { from: ["one", "two"] } },
+    handlers: { work: () => void ran++ },
+  });
+  const send = async (source: string, id: string | undefined, body: string) => {
+    const headers: Record<string, string> = id === undefined ? {} : { "x-id": id };
+    const { answer } = await post(engine, `/hooks/${source}`, { body, headers });
+    return answer as { id: string; status: string };
+  };
+  const first = await send("one", "a", `{"n":1}`);
+  const again = await send("one", "b", `{"n":1}`);
+  const third = await send("one", "c", `{"n":1}`);
+  const other = await send("one", "d", `{"n":2}`);
+  const elsewhere = await send("two", "b", `{"n":1}`);
+  const nameless = await send("one", undefined, `{"n":1}`);
+  const all = [first, again, third, other, elsewhere, nameless];
+  assertEquals(new Set(all.map(({ status }) => status)), new Set(["accepted"]));
+  const flags = await Promise.all(all.map(({ id }) => replayOf(engine, id)));
+  assertEquals([flags[0], flags[1], flags[3], flags[4], flags[5]], [
+    undefined,
+    first.id,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  assertEquals([first.id, again.id].includes(flags[2] as string), true);
+  await engine.seen("delivery.attempted", undefined, all.length);
+  assertEquals(ran, all.length);
+});
+
+Deno.test("intake: a source with replay_guard takes the same content under another id for a duplicate", async () => {
+  let ran = 0;
+  await using engine = await startEngine({
+    adminToken,
+    sources: { one: { ...none, id: 'headers["x-id"]', replay_guard: "body" } },
+    routes: { work: { from: "one" } },
+    handlers: { work: () => void ran++ },
+  });
+  const send = async (id: string, body: string) =>
+    (await post(engine, "/hooks/one", { body, headers: { "x-id": id } })).answer as { id: string; status: string };
+  const first = await send("a", `{"n":1}`);
+  assertEquals(await send("b", `{"n":1}`), { id: first.id, status: "duplicate" });
+  assertEquals(await send("b", `{"n":1}`), { id: first.id, status: "duplicate" }, "and so is its own repeat");
+  const other = await send("c", `{"n":2}`);
+  assertEquals([other.status, await replayOf(engine, other.id)], ["accepted", undefined]);
+  assertEquals(await replayOf(engine, first.id), undefined);
+  await engine.seen("delivery.attempted", undefined, 2);
+  assertEquals(ran, 2);
+});
+
+Deno.test("intake: nobody looks for replays where the sender signs its id", async () => {
+  const secret = `whsec_${btoa("a-secret-of-thirty-two-characters")}`;
+  const provider = standard().providers.find(({ name }) => name === "standard_webhooks")!;
+  const bound = provider.bind({ secrets: [secret], options: {} });
+  if (!bound.ok) throw new Error("the secret does not bind");
+  await using engine = await startEngine({
+    adminToken,
+    sources: { one: { provider: "standard_webhooks", secret } },
+  });
+  const ids: string[] = [];
+  for (const id of ["a", "b"]) {
+    const draft = {
+      method: "POST",
+      url: "http://localhost/hooks/one",
+      headers: { "content-type": "application/json" },
+      body: new TextEncoder().encode(`{"type":"t"}`),
+      id,
+      type: "t",
+    };
+    const { url, ...signed } = await bound.scheme.sign(draft, { now: engine.clock.now() });
+    const response = await engine.weir.fetch(
+      new Request(url, { ...signed, body: new TextDecoder().decode(signed.body) }),
+    );
+    const answer = await response.json();
+    assertEquals(answer.status, "accepted");
+    ids.push(answer.id);
+  }
+  assertEquals(await replayOf(engine, ids[1]!), undefined);
 });

@@ -20,6 +20,7 @@ function setUp(hosts?: string[], hostname = "127.0.0.1") {
     config: () => config,
     wake() {},
     reload: () => Promise.resolve({ ok: true, orphaned: 0, reorderedLanes: 0 }),
+    backup: () => Promise.reject(new Error("unused")),
     replay: () => Promise.reject(new Error("unused")),
     pauses: { get: () => undefined, set: () => Promise.resolve(), load: () => Promise.resolve() },
     status: () => ({ version: "1", startedAt: 0, ready: true, storage: "file", configHash: "h", running: 0 }),

@@ -85,6 +85,7 @@ async function setUp() {
     makeDeliveryId: () => `dlv_made_${++ids}`,
     replay: () => Promise.reject(new RangeError("unused")),
     pauses: createSourcePauses(store),
+    backup: () => Promise.resolve({ ok: false as const, reason: "unused" }),
     clock,
   };
   const admin = createAdmin(options);

@@ -70,6 +70,8 @@ export function createFakeIntake(answer: (request: IncomingRequest) => Intaken |
       return Promise.resolve(answer(request));
     },
     publish: () => Promise.reject(new RangeError("unused")),
+    tick: () => Promise.reject(new RangeError("unused")),
+    beginTicking: () => Promise.reject(new RangeError("unused")),
   };
 }
 

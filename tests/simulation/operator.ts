@@ -155,7 +155,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
       JOIN events AS e ON e.seq = d.event_seq JOIN queues AS q ON q.id = d.queue WHERE d.id = ?`;
     const row = (await world.disk.read({ sql, parameters: [id] })).rows[0];
     if (row === undefined) return;
-    const text = (value: Value | undefined): string => String(value);
+    const text = (value: unknown): string => String(value);
     history.push({
       kind: "delivery",
       id,

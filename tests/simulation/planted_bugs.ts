@@ -20,6 +20,8 @@ export interface PlantedBug {
   readonly seed: number;
   readonly store?: (store: Store, soil: Soil) => Store;
   readonly database?: (database: Database) => Database;
+  /** A beat looks for no work. */
+  readonly beatsOnly?: boolean;
   readonly wake?: (wake: () => void, random: () => number) => () => void;
 }
 
@@ -282,6 +284,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "wake-up forgotten",
     seed: 0,
     wake: (wake, random) => () => random() < 0.5 ? wake() : undefined,
+  },
+  {
+    name: "what another engine left is never looked for",
+    seed: 0,
+    beatsOnly: true,
   },
   {
     name: "more at once than allowed",

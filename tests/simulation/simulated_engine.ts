@@ -44,6 +44,8 @@ export interface Machine {
   readonly engine: RunningEngine | undefined;
   /** Cuts it from the server for `ms`. */
   silence(ms: number): void;
+  /** Switches it off for good. */
+  discard(): void;
 }
 
 /** Some engine that is up, if any is. */
@@ -66,8 +68,10 @@ export function createMachine(world: World, options: { name: string; workshop: W
   let starts = 0;
   let running: RunningEngine | undefined;
   let life: EngineLife | undefined;
+  let discarded = false;
 
   function start(): void {
+    if (discarded) return;
     const label = `${options.name}.${++starts}`;
     const mourners: (() => void)[] = [];
     const own: EngineLife = {
@@ -83,7 +87,7 @@ export function createMachine(world: World, options: { name: string; workshop: W
         history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
         world.trace(`${own.label} dies: ${why}`);
         for (const tell of mourners) tell();
-        kernel.schedule(world.outside, 1 + chance.below(world.quiet ? 100 : 3_000), start);
+        if (!discarded) kernel.schedule(world.outside, 1 + chance.below(world.quiet ? 100 : 3_000), start);
       },
     };
     life = own;
@@ -96,6 +100,10 @@ export function createMachine(world: World, options: { name: string; workshop: W
 
   start();
   return {
+    discard() {
+      discarded = true;
+      life?.die("for good");
+    },
     get engine() {
       return running;
     },
@@ -173,7 +181,8 @@ async function run(
   function beat(): void {
     clock.timer(beatMs, async () => {
       try {
-        if (await store.beat({ now: clock.now(), monotonic: clock.monotonic() }) > 0) wake();
+        const taken = await store.beat({ now: clock.now(), monotonic: clock.monotonic() });
+        if (taken > 0 || (world.swarm.shared && !bug?.beatsOnly)) wake();
       } catch (error) {
         world.trace(`${engine.label} cannot beat: ${(error as Error).message}`);
       }

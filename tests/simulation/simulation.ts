@@ -124,6 +124,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     world.config = configs[0]!;
     movedAt = kernel.now;
     world.trace("quiet");
+    if (swarm.losesOne && machines.length > 1) machines.shift()!.discard();
   });
   while (!ended && kernel.now < swarm.faultsMs + quietMsMax && await kernel.step());
 

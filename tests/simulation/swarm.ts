@@ -71,6 +71,8 @@ export interface Swarm {
   readonly interventions: number;
   /** Times at which an engine on a server does not reach it for longer than the others wait. */
   readonly silences: number;
+  /** When the faults are over, one of several engines dies and does not come back: the others must do its work. */
+  readonly losesOne: boolean;
   readonly requests: readonly PlannedRequest[];
   /** The configurations: the first at the start and again at the end, the others by reload in between. */
   readonly configs: readonly RoutesFile[];
@@ -86,6 +88,11 @@ export function drawSwarm(random: SeededRandom): Swarm {
   const reloads = some(0.4, () => 1 + random.below(3));
   const faultsMs = 10_000 + random.below(110_000);
   const full = drawRoutes(random);
+  const losesOne = shared && random.chance(0.4);
+  const requests = drawRequests(random, faultsMs);
+  // Something for the one that is lost to leave behind: begun, failed once, and not yet due again.
+  const leftBehind = { key: "left", lane: "left", fails: 1, rejects: false, odd: false, version: 1 };
+  if (losesOne) requests.push({ sentAt: [faultsMs - 200 - random.below(800)], events: [leftBehind] });
   const lacking = reloads > 0 && Object.keys(full).length > 1 && random.chance(0.3);
   const configs = [full, ...Array.from({ length: reloads }, () => varyRoutes(full, { random, lacking }))];
   return {
@@ -109,7 +116,8 @@ export function drawSwarm(random: SeededRandom): Swarm {
     stops: some(0.3, () => 1 + random.below(2)),
     interventions: some(0.4, () => 1 + random.below(8)),
     silences: shared ? some(0.7, () => 1 + random.below(2)) : 0,
-    requests: drawRequests(random, faultsMs),
+    losesOne,
+    requests,
     configs: configs.map((routes) => toFile(routes)),
     policies: Object.fromEntries(Object.keys(full).map((name) => [name, drawPolicy(random)])),
     queues: lacking ? undefined : queueNames(full),

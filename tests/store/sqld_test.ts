@@ -188,6 +188,26 @@ testServer("beat: an engine that beats keeps its work, whatever the clocks say",
   assertEquals(await alive.settle(settlement(taken, "succeeded")), true);
 });
 
+testServer("beat: while the log is out of reach no engine's silence is counted", async (fixture) => {
+  await using proxy = startProxy(fixture.server.url);
+  const { store: alive, queue } = await openWithQueue(fixture);
+  const other = await fixture.openAt(proxy.url);
+  await alive.append(newRequest({ queues: [queue] }));
+  const taken = await claimOne(alive, queue);
+  assertEquals(await other.beat({ now: 0, monotonic: 0 }), 0);
+  proxy.loseReplies = true;
+  await assertRejects(() => other.beat({ now: 0, monotonic: 5_000 }), StoreUnavailable);
+  await assertRejects(() => other.beat({ now: 0, monotonic: 2 * takeoverMs }), StoreUnavailable);
+  proxy.loseReplies = false;
+  const back = 3 * takeoverMs; // and the other engine has not beaten yet
+  assertEquals(await other.beat({ now: 0, monotonic: back }), 0);
+  assertEquals(await alive.settle(settlement(taken, "succeeded")), true);
+  await alive.append(newRequest({ queues: [queue] }));
+  await claimOne(alive, queue);
+  assertEquals(await other.beat({ now: 0, monotonic: back + takeoverMs - 1 }), 0);
+  assertEquals(await other.beat({ now: 0, monotonic: back + takeoverMs }), 1); // silence that was watched
+});
+
 testServer("beat: work that a closed engine left running is taken over too", async (fixture) => {
   const { store: leaver, queue } = await openWithQueue(fixture);
   const { store: other } = await openWithQueue(fixture);

@@ -30,6 +30,8 @@ export interface TestEngineOptions {
   /** The log of an earlier engine. */
   readonly folder?: string;
   readonly random?: () => number;
+  /** With it there is an admin API. */
+  readonly adminToken?: string;
 }
 
 /** Starts an engine with a source `app` to publish under. */
@@ -46,6 +48,7 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
     ...standard(),
     config,
     handlers: options.handlers,
+    adminToken: options.adminToken,
     environment: {},
     clock,
     random: options.random ?? (() => 0),

@@ -34,7 +34,7 @@ const directions: readonly {
   {
     from: /^cli\/main\.ts$/,
     to: ["cli/", "core/mod.ts", "plugins/mod.ts"],
-    lazy: ["plugins/handlers/script_host.ts"],
+    lazy: ["plugins/handlers/script_host.ts", "core/store/backup_process.ts"],
   },
   { from: /^cli\//, to: ["cli/", "core/mod.ts", "plugins/mod.ts"] },
 ];

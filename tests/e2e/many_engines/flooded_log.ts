@@ -24,7 +24,7 @@ export const concurrency: Readonly<Record<string, number>> = { "work": 30, "mirr
 const watchMs = 50;
 
 /** How long anything may take before the rig gives up: a takeover on a busy machine, and then some. */
-const patienceMs = 120_000;
+const patienceMs = 60_000;
 
 /** An engine that listens. */
 export interface LiveEngine {
