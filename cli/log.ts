@@ -44,7 +44,9 @@ function levelOf(observation: Observation): Exclude<LogLevel, "trace" | "warning
     case "engine":
       return observation.level;
     case "delivery.attempted":
-      return observation.state === "dead" ? "error" : observation.outcome === "failed" ? "warn" : "info";
+      // Dead and parked are what a person has to look at.
+      if (observation.state === "dead" || observation.state === "parked") return "error";
+      return observation.outcome === "failed" ? "warn" : "info";
     case "request.refused":
     case "lease.lost":
       return "warn";

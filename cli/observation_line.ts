@@ -46,7 +46,7 @@ function attemptText(attempted: Attempted): string {
   const head = `${named(source, eventType)} → ${where} attempt ${attempt}, ${describeDuration(durationMs)}`;
   const reason = attempted.reason === undefined ? "" : `: ${reasonText(attempted.reason)}`;
   if (state === "succeeded") return `${paint.green(label("succeeded"))} ${head}`;
-  if (state === "dead") return `${paint.red(label("dead"))} ${head}${reason}`;
+  if (state === "dead" || state === "parked") return `${paint.red(label(state))} ${head}${reason}`;
   const what = attempted.outcome === "interrupted" ? "interrupted" : "failed";
   const again = dueAt === undefined || dueAt <= at ? "" : `, retry in ${describeDuration(dueAt - at)}`;
   return `${paint.yellow(label(what))} ${head}${again}${reason}`;

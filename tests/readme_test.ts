@@ -14,8 +14,10 @@ import { keyLengthMax } from "../core/domain/expression.ts";
 import { resultLengthMax } from "../core/domain/handler_call.ts";
 import { secretBytesMin } from "../core/domain/provider.ts";
 import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
+import { bulkRowsMax } from "../core/engine/bulk.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
 import { runningMax } from "../core/engine/scheduler.ts";
+import { adminBodyBytesMax } from "../core/http/admin.ts";
 import { ingressLimits } from "../core/http/ingress.ts";
 import { groupBytesMax, groupItemsMax } from "../core/store/commit_group.ts";
 import { pageRowsMax } from "../core/store/listings.ts";
@@ -58,6 +60,8 @@ const limits: readonly (readonly [string, string])[] = [
   ["result kept of a handler", kib(resultLengthMax)],
   ["answer kept of a target", kib(responseBytesMax)],
   ["rows of one page of the API", count(pageRowsMax)],
+  ["deliveries or events of one call that acts on many", count(bulkRowsMax)],
+  ["body of a request to the API", kib(adminBodyBytesMax)],
   ["grace of a shutdown", formatDuration(stopGraceMs)],
 ];
 

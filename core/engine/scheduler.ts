@@ -82,7 +82,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const generation = options.generation();
     const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
     for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
-    if (claim.nextDueAt !== undefined) lookIn(claim.nextDueAt - clock.now());
+    if (claim.nextDueAt === undefined) return;
+    const delayMs = claim.nextDueAt - clock.now();
+    if (delayMs > 0) lookIn(delayMs);
+    else wake(); // it fell due while we asked
   }
 
   function launch(delivery: ClaimedDelivery, queue: Queue): void {

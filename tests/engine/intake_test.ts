@@ -129,9 +129,9 @@ const adminToken = "an-admin-token-for-tests";
 
 /** The event that an event repeats the content of, as the admin API tells it. */
 async function replayOf(engine: TestEngine, id: string): Promise<unknown> {
-  const response = await engine.weir.admin(
-    new Request(`http://127.0.0.1/api/v1/events/${id}`, { headers: { authorization: `Bearer ${adminToken}` } }),
-  );
+  const headers = { host: "127.0.0.1:8081", authorization: `Bearer ${adminToken}` };
+  const response = await engine.weir.admin(new Request(`http://127.0.0.1:8081/api/v1/events/${id}`, { headers }));
+  assertEquals(response.status, 200);
   return (await response.json()).replayOf;
 }
 

@@ -103,7 +103,7 @@ Deno.test("scheduler: what a stop interrupts does not count and is done by the n
     routes,
     handlers: { work: (_event, ctx) => void attempts.push(ctx.attempt) },
   });
-  await until("it looks again in three seconds", () => second.clock.waiting === 2);
+  await until("it looks again in three seconds", () => second.clock.isDueIn(3_000));
   second.clock.advance(3_000); // its clock begins where the first one's began
   assertEquals((await second.seen("delivery.attempted")).state, "succeeded");
   assertEquals(attempts, [1, 1]);
@@ -112,7 +112,7 @@ Deno.test("scheduler: what a stop interrupts does not count and is done by the n
 Deno.test("scheduler: a handler past its timeout fails with the reason and its signal aborts", async () => {
   let aborted = false;
   await using engine = await startEngine({
-    routes: { work: { from: "app", timeout: "5s" } },
+    routes: { work: { from: "app", timeout: "7s" } },
     handlers: {
       work: (_event, ctx) => {
         ctx.signal.addEventListener("abort", () => aborted = true);
@@ -121,10 +121,10 @@ Deno.test("scheduler: a handler past its timeout fails with the reason and its s
     },
   });
   await engine.weir.publish({ source: "app", type: "t", body: 1 });
-  await until("its timer is set", () => engine.clock.waiting > 1);
-  engine.clock.advance(5_000);
+  await until("its timer is set", () => engine.clock.isDueIn(7_000));
+  engine.clock.advance(7_000);
   const attempt = await engine.seen("delivery.attempted");
-  assertEquals([attempt.outcome, attempt.reason, aborted], ["failed", "timed out after 5s", true]);
+  assertEquals([attempt.outcome, attempt.reason, aborted], ["failed", "timed out after 7s", true]);
 });
 
 Deno.test("scheduler: reject is final, retryAfter waits that long", async () => {

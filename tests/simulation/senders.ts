@@ -27,7 +27,7 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
 
   function send(request: PlannedRequest, tries: number): void {
     const { events } = request;
-    const engine = pickEngine(world, machines);
+    const engine = request.toDoomed && tries === 0 ? machines[0]?.engine : pickEngine(world, machines);
     const bodies = events.map(({ key, lane, fails, rejects, odd, version }): SimulatedBody => ({
       id: key,
       key: odd ? [lane] : lane,

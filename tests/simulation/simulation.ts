@@ -18,7 +18,7 @@ import type { PlantedBug } from "./planted_bugs.ts";
 import { createOperator } from "./operator.ts";
 import { createSenders } from "./senders.ts";
 import { createMachine } from "./simulated_engine.ts";
-import { drawSwarm, type Swarm } from "./swarm.ts";
+import { drawSwarm, lossMs, type Swarm } from "./swarm.ts";
 import { createWorkshop, type SimulatedBody } from "./work.ts";
 import type { Finding, World } from "./world.ts";
 
@@ -124,6 +124,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     world.config = configs[0]!;
     movedAt = kernel.now;
     world.trace("quiet");
+  });
+  kernel.schedule(world.outside, swarm.faultsMs + lossMs, () => {
     if (swarm.losesOne && machines.length > 1) machines.shift()!.discard();
   });
   while (!ended && kernel.now < swarm.faultsMs + quietMsMax && await kernel.step());

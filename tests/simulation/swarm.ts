@@ -13,6 +13,9 @@ import type { SeededRandom } from "../support/seeded_random.ts";
 /** Any file that exists: the simulation's own runners stand in for the scripts. */
 const scriptFile = fileURLToPath(new URL("./swarm.ts", import.meta.url));
 
+/** When in the quiet an engine is lost: all are up again by then. */
+export const lossMs = 100_000;
+
 /** One event that a client will send. */
 export interface PlannedEvent {
   readonly key: string;
@@ -30,6 +33,8 @@ export interface PlannedRequest {
   /** Each time at which it is sent of the client's own accord. */
   readonly sentAt: readonly number[];
   readonly events: readonly PlannedEvent[];
+  /** The first time it goes to the engine that will be lost. */
+  readonly toDoomed?: boolean;
 }
 
 /** What a route asks for besides what its file says; the same under every configuration of its world. */
@@ -71,7 +76,7 @@ export interface Swarm {
   readonly interventions: number;
   /** Times at which an engine on a server does not reach it for longer than the others wait. */
   readonly silences: number;
-  /** When the faults are over, one of several engines dies and does not come back: the others must do its work. */
+  /** {@link lossMs} into the quiet one of several engines dies for good: the others must do its work. */
   readonly losesOne: boolean;
   readonly requests: readonly PlannedRequest[];
   /** The configurations: the first at the start and again at the end, the others by reload in between. */
@@ -92,7 +97,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
   const requests = drawRequests(random, faultsMs);
   // Something for the one that is lost to leave behind: begun, failed once, and not yet due again.
   const leftBehind = { key: "left", lane: "left", fails: 1, rejects: false, odd: false, version: 1 };
-  if (losesOne) requests.push({ sentAt: [faultsMs - 200 - random.below(800)], events: [leftBehind] });
+  if (losesOne) requests.push({ sentAt: [faultsMs + lossMs - 300], events: [leftBehind], toDoomed: true });
   const lacking = reloads > 0 && Object.keys(full).length > 1 && random.chance(0.3);
   const configs = [full, ...Array.from({ length: reloads }, () => varyRoutes(full, { random, lacking }))];
   return {

@@ -12,6 +12,8 @@ export interface FakeClock extends Clock {
   jump(ms: number): void;
   /** Timers that wait. */
   readonly waiting: number;
+  /** Whether a timer fires in so many milliseconds, to the millisecond. */
+  isDueIn(ms: number): boolean;
 }
 
 /** Makes a clock that begins at `startAt` (epoch milliseconds). */
@@ -41,6 +43,7 @@ export function createFakeClock(startAt = 1_750_000_000_000): FakeClock {
       elapsed = until;
     },
     jump: (ms) => void (wall += ms),
+    isDueIn: (ms) => [...timers].some(({ at }) => at === elapsed + ms),
     get waiting() {
       return timers.size;
     },
