@@ -6,7 +6,7 @@
 import type { Plan, Statement, Value } from "./database.ts";
 import { firstState, skipAndPromote } from "./deliveries.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Appended, NewRequest } from "./store.ts";
+import type { Appended, NewRequest } from "./record.ts";
 import { storableText } from "./text.ts";
 
 /**

@@ -6,7 +6,7 @@
 import type { Database, Plan, Value } from "./database.ts";
 import { claimFrom, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Claim, ClaimedDelivery, Credit } from "./store.ts";
+import type { Claim, ClaimedDelivery, Credit } from "./record.ts";
 
 /** Most bytes of bodies that come along with a claim; a delivery whose share is larger has its body read by itself. */
 export const claimBytesMax = 4_194_304;

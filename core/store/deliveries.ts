@@ -7,7 +7,7 @@ import { type DeliveryState, finishedStates } from "../domain/delivery.ts";
 import type { Plan, Result, Statement } from "./database.ts";
 import { countOutcome } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { NewDelivery, Settlement } from "./store.ts";
+import type { NewDelivery, Settlement } from "./record.ts";
 import { storableText } from "./text.ts";
 
 /** What a blocked delivery becomes when its turn comes. One with a reason was parked on arrival and waits for a person. */

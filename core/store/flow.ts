@@ -7,13 +7,20 @@ import type { BreakerPolicy } from "../domain/breaker.ts";
 import { spacingMs } from "../domain/throttle.ts";
 import type { Statement, Value } from "./database.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Credit, Lease } from "./store.ts";
+import type { Credit, Lease } from "./record.ts";
 
 /** Stands for no limit where SQL wants a number. */
 const anyNumber = 2_147_483_647;
 
 /** Doublings after which a breaker stays open no longer. */
 const doublingsMax = 20;
+
+/**
+ * How many starts a bucket holds. Sums of spacings are rounded, so that a start may seem to lack a trifle when its time
+ * has come: a thousandth of one is given. Nothing adds up from it, because what starts is taken out in full.
+ */
+const startsHeld = (now: string, of: { rateAt: string; spacing: string; period: string }): string =>
+  `CAST((${now} - max(${of.rateAt}, ${now} - ${of.period})) / ${of.spacing} + 0.001 AS INTEGER)`;
 
 /**
  * How many deliveries may be claimed from a queue now, as a scalar over its row of `queues`. Parameters: `?3` now, `?4`
@@ -26,7 +33,7 @@ const creditOf = `max(0, min(?5,
   CASE WHEN paused_at IS NOT NULL OR (failures >= ?7 AND open_until > ?3) THEN 0
     WHEN failures >= ?7 THEN 1 - (SELECT count(*) FROM deliveries WHERE queue = ?4 AND state = 'running')
     ELSE ?5 END,
-  CASE WHEN ?8 IS NULL THEN ?5 ELSE CAST((?3 - max(rate_at, ?3 - ?9)) / ?8 AS INTEGER) END))`;
+  CASE WHEN ?8 IS NULL THEN ?5 ELSE ${startsHeld("?3", { rateAt: "rate_at", spacing: "?8", period: "?9" })} END))`;
 
 const claimDue =
   `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
@@ -51,9 +58,12 @@ export function claimFrom(credit: Credit, claim: { token: string; boot: string; 
   return [claiming, { sql: spendRate, parameters: [queue, now, spacing, period, token] }];
 }
 
+const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.column4", period: "v.column5" });
+
 /**
  * When the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
- * the end of that, or the first delivery's own time if it is later. Else the next delivery's own time; what is due
+ * the end of that (always after now: who comes too early would not be told again), or the first delivery's own time if it
+ * is later. Else the next delivery's own time; what is due
  * already only waits for others to end, and is woken by their end.
  */
 const readNext = createRowStatement(
@@ -65,8 +75,7 @@ const readNext = createRowStatement(
     END) AS next
     FROM (SELECT q.id, v.column2 AS now, max(
         iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
-        iif(v.column4 IS NULL OR v.column2 - max(q.rate_at, v.column2 - v.column5) >= v.column4, 0,
-          q.rate_at + v.column4)) AS gate
+        iif(v.column4 IS NULL OR ${heldNow} >= 1, 0, max(v.column2 + 1, q.rate_at + v.column4))) AS gate
       FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
 );
 

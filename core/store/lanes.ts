@@ -4,7 +4,7 @@
 
 import type { Kysely } from "kysely";
 import type { Tables } from "./schema.ts";
-import type { LaneFilter, LaneRow } from "./store.ts";
+import type { LaneFilter, LaneRow } from "./view.ts";
 import { storableText } from "./text.ts";
 
 /** Most lanes of one listing. */

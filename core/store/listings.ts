@@ -19,7 +19,7 @@ import type {
   QueueGate,
   QueueRow,
   SourceRow,
-} from "./store.ts";
+} from "./view.ts";
 import { storableText } from "./text.ts";
 
 /** Most rows of one page. */

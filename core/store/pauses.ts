@@ -4,7 +4,7 @@
  */
 
 import type { Plan } from "./database.ts";
-import type { Paused } from "./store.ts";
+import type { Paused } from "./view.ts";
 import { storableText } from "./text.ts";
 
 /** Plans the pause of a queue, or its end; answers whether there is such a queue. */

@@ -6,7 +6,7 @@
 import type { RunningDelivery, Transition } from "../domain/delivery.ts";
 import type { Database } from "./database.ts";
 import { planReclaim, planSettle } from "./deliveries.ts";
-import type { Settlement } from "./store.ts";
+import type { Settlement } from "./record.ts";
 
 /** Why a recovered attempt ended. */
 const lostReason = "the engine that ran it is gone";

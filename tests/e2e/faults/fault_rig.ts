@@ -3,9 +3,10 @@
  * `*_test.ts`, long in `soak_faults.ts`.
  */
 
+import { createHash, createHmac } from "node:crypto";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { HistoryReport } from "../../support/history.ts";
-import { type FloodedLog, floodLog } from "../many_engines/flooded_log.ts";
+import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
 import { until } from "../../support/until.ts";
 import { createFaults, type FaultOrder, type Faults } from "./faults.ts";
 
@@ -35,7 +36,8 @@ export async function assertSound(log: FaultyLog): Promise<HistoryReport> {
   const report = await log.finish();
   assertEquals(report.anomalies, []);
   assertEquals(log.refusals, []);
-  assertEquals(await log.stop(), log.engines.map(() => 0));
+  const living = log.engines.length;
+  assertEquals(await log.stop(), Array(living).fill(0));
   return report;
 }
 
@@ -61,22 +63,49 @@ export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<{ end
   return { endedAfterMs };
 }
 
-/** The disk is full for a while: nothing is acknowledged, and the same engine goes on when there is space again. */
-export async function fillDisk(log: FaultyLog, full: () => Promise<void>, free: () => Promise<void>): Promise<void> {
-  const engine = await log.start(log.faults.environment);
+/** Something keeps the log from being written for a while: 503 and no more, and the same engine goes on afterwards. */
+export async function withholdLog(
+  log: FaultyLog,
+  engine: LiveEngine,
+  withheld: { begin(): Promise<void>; end(): Promise<void> },
+): Promise<void> {
   await log.flow(30);
-  await full();
-  const refused = await until("a request is refused", () => refuse(engine.ingestUrl));
-  assertEquals(refused.status, 503);
-  assert(Number(refused.headers.get("retry-after")) > 0);
-  await free();
+  await withheld.begin();
+  const answer = await until("a request is refused", async () => {
+    const response = await post(log, engine.ingestUrl);
+    return response.ok ? undefined : response;
+  });
+  assertEquals([answer.status, Number(answer.headers.get("retry-after")) > 0], [503, true]);
+  await withheld.end();
   await log.flow(30);
   assertEquals(log.engines, [engine]);
 }
 
-/** Posts a request that the engine answers from its log's state alone; undefined while that is well. */
-async function refuse(ingestUrl: string): Promise<Response | undefined> {
-  const response = await fetch(`${ingestUrl}/readyz`);
-  await response.body?.cancel();
-  return response.ok ? undefined : response;
+let posted = 0;
+
+/** One request of our own beside the flood, which only tells apart what was and was not acknowledged. */
+async function post(log: FaultyLog, ingestUrl: string): Promise<Response> {
+  const op = -(++posted);
+  const key = `own${op}`;
+  const body = JSON.stringify({ key, lane: "own" });
+  const digest = createHash("sha256").update(body).digest("hex");
+  const signature = createHmac("sha256", log.environment.RIG_SECRET!).update(body).digest("hex");
+  log.records.push({ kind: "ingest", step: "invoke", op, key, lane: "own", digest, queues: ["work", "mirror/rig"] });
+  const response = await fetch(`${ingestUrl}/hooks/github`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-github-event": "push",
+      "x-github-delivery": key,
+      "x-hub-signature-256": `sha256=${signature}`,
+    },
+    body,
+  });
+  const answer = await response.json();
+  log.records.push(
+    response.ok
+      ? { kind: "ingest", step: "ok", op, eventId: answer.id, status: answer.status }
+      : { kind: "ingest", step: "info", op },
+  );
+  return response;
 }
