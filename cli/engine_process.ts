@@ -85,6 +85,7 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
       if (failed !== undefined) {
         // What was acknowledged is on the disk; what runs now cannot be recorded any more and will be repeated.
         await weir.stop({ graceMs: 0 });
+        log.note("error", `stopped, because the log has failed: ${failed.message}; start the engine again`);
         return logFailedExitCode;
       }
     } finally {

@@ -312,7 +312,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   }
 
   async function stopOnce(graceMs: number): Promise<void> {
-    closed = "the engine is shutting down";
+    closed ??= "the engine is shutting down";
     await reloading;
     await cron.stop();
     await scheduler.stop(graceMs);

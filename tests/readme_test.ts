@@ -8,6 +8,7 @@ import { loadConfig, version } from "weir";
 import { standard } from "weir/plugins";
 import { bodyBytesMax } from "../core/config/sources.ts";
 import { bodyDepthMax } from "../core/domain/body.ts";
+import { defaultRetention } from "../core/domain/config.ts";
 import { deathsMax } from "../core/domain/delivery.ts";
 import { formatDuration } from "../core/domain/duration.ts";
 import { keyLengthMax } from "../core/domain/expression.ts";
@@ -15,12 +16,16 @@ import { resultLengthMax } from "../core/domain/handler_call.ts";
 import { secretBytesMin } from "../core/domain/provider.ts";
 import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { bulkRowsMax } from "../core/engine/bulk.ts";
+import { freeBytesMin } from "../core/engine/disk_guard.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
+import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { runningMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
 import { ingressLimits } from "../core/http/ingress.ts";
 import { groupBytesMax, groupItemsMax } from "../core/store/commit_group.ts";
+import { eraseBytesMax, eraseRowsMax } from "../core/store/erase.ts";
 import { pageRowsMax } from "../core/store/listings.ts";
+import { freeBytesKept } from "../core/store/retention.ts";
 import { stopGraceMs } from "../core/weir.ts";
 import { responseBytesMax } from "../plugins/handlers/http.ts";
 import { heapMiBMax } from "../plugins/handlers/script_process.ts";
@@ -62,6 +67,22 @@ const limits: readonly (readonly [string, string])[] = [
   ["rows of one page of the API", count(pageRowsMax)],
   ["deliveries or events of one call that acts on many", count(bulkRowsMax)],
   ["body of a request to the API", kib(adminBodyBytesMax)],
+  [
+    "finished work is kept (`retention`)",
+    `events ${formatDuration(defaultRetention.eventsMs)}, attempts ${formatDuration(defaultRetention.attemptsMs)}, ` +
+    `dead letters ${formatDuration(defaultRetention.deadMs)}, idempotency keys ${
+      formatDuration(defaultRetention.idempotencyMs)
+    }`,
+  ],
+  [
+    "one batch of what is erased",
+    `${eraseRowsMax} rows, ${kib(eraseBytesMax)} of bodies; a round every ${formatDuration(janitorEveryMs)}`,
+  ],
+  ["free pages kept in the log's file", `${kib(freeBytesKept)}, the rest goes back to the disk`],
+  [
+    "free space of the log's disk, at least",
+    `${kib(freeBytesMin)} (\`storage.min_free\`), or twice the WAL; below it events are answered 503`,
+  ],
   ["grace of a shutdown", formatDuration(stopGraceMs)],
 ];
 

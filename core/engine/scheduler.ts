@@ -18,12 +18,15 @@ export const runningMax = 512;
 /** How long before the end of the grace an attempt is told to stop. */
 const abortMarginMs = 3_000;
 
+/** Longest time until the clock on the wall is read again: how late a jump of it forward is noticed. */
+const wallStepMs = 60_000;
+
 /** How long to wait before asking a log again that could not be read. */
 const unavailableRetryMs = 1_000;
 
 /** Options of {@link createScheduler}. */
 export interface SchedulerOptions {
-  readonly store: Pick<Store, "claim" | "settle">;
+  readonly store: Pick<Store, "countDue" | "claim" | "settle">;
   /** The configuration at work now. */
   readonly generation: () => Generation;
   readonly clock: Clock;
@@ -62,29 +65,31 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let lookAgain = false;
   let cancelTimer = (): void => {};
 
-  /** What each queue may start: its own limits first, then its share of what the engine can still run. */
-  function credits(): Credit[] {
-    const queues = [...options.generation().queues.values()];
-    const wants = queues.map((queue) => ({
-      key: queue,
-      limit: queue.destination.concurrency - (runningOf.get(queue.id) ?? 0),
-      priority: queue.route.priority ?? 0,
-    }));
-    return [...shareOut(wants, runningMax - inFlight.size)].map(([{ id, destination }, limit]) => {
+  /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
+  async function credits({ queues }: Generation): Promise<Credit[]> {
+    const free = runningMax - inFlight.size;
+    const own = [...queues.values()].map(({ id, destination }): Credit => {
       const { concurrency, rateLimit, breaker } = destination;
-      return { queue: id, limit, concurrency, rateLimit, breaker };
+      return { queue: id, limit: concurrency - (runningOf.get(id) ?? 0), concurrency, rateLimit, breaker };
+    }).filter(({ limit }) => limit > 0);
+    if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return own;
+    // Not all can have what they may: only who has work takes part, or the idle would keep the busy from it.
+    const due = await store.countDue(own, { now: clock.now() });
+    const wants = own.map(({ queue }, at) => {
+      return { key: queue, limit: due[at]!, priority: queues.get(queue)!.route.priority ?? 0 };
     });
+    const shares = shareOut(wants, free);
+    return own.map((credit) => ({ ...credit, limit: shares.get(credit.queue) ?? 0 }));
   }
 
   async function tick(): Promise<void> {
-    const wanted = credits();
-    if (wanted.length === 0) return; // whatever ends next wakes us
     const generation = options.generation();
+    const wanted = inFlight.size < runningMax ? await credits(generation) : [];
+    if (wanted.length === 0) return; // whatever ends next wakes us
     const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
     for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
     if (claim.nextDueAt === undefined) return;
-    const delayMs = claim.nextDueAt - clock.now();
-    if (delayMs > 0) lookIn(delayMs);
+    if (claim.nextDueAt > clock.now()) lookAt(claim.nextDueAt);
     else wake(); // it fell due while we asked
   }
 
@@ -99,9 +104,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     inFlight.set(ended, queue);
   }
 
-  function lookIn(delayMs: number): void {
+  /** Waits for a time of the clock on the wall, in steps: somebody may set it. */
+  function lookAt(dueAt: number): void {
     cancelTimer();
-    cancelTimer = clock.timer(Math.max(1, delayMs), wake);
+    const waitMs = Math.max(1, Math.min(dueAt - clock.now(), wallStepMs));
+    cancelTimer = clock.timer(waitMs, () => clock.now() >= dueAt ? wake() : lookAt(dueAt));
   }
 
   function wake(): void {
@@ -118,7 +125,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       } catch (error) {
         observe({ kind: "engine", at: clock.now(), level: "error", message: `cannot claim: ${describeError(error)}` });
         lookAgain = false;
-        lookIn(unavailableRetryMs);
+        cancelTimer();
+        cancelTimer = clock.timer(unavailableRetryMs, wake);
       }
     } while (lookAgain && open);
     looking = undefined;

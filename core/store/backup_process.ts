@@ -41,7 +41,7 @@ function copy({ log, part, file }: { log: string; part: string; file: string }):
 }
 
 function findFault(part: string): string | undefined {
-  using copied = new DatabaseSync(part, { readOnly: true });
+  using copied = new DatabaseSync(part); // opened read-only, SQLite does not look at CHECK constraints
   const [found] = copied.prepare("PRAGMA integrity_check(1)").all();
   return found?.integrity_check === "ok" ? undefined : String(found?.integrity_check);
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Database, Plan, Value } from "./database.ts";
-import { claimFrom, nextDue } from "./flow.ts";
+import { claimFrom, countDueOf, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Claim, ClaimedDelivery, Credit } from "./record.ts";
 
@@ -49,6 +49,14 @@ export function planClaim(
       const nextDueAt = Math.min(...dues.filter((due) => due !== null).map(Number));
       return { rows, nextDueAt: Number.isFinite(nextDueAt) ? Math.ceil(nextDueAt) : undefined };
     },
+  };
+}
+
+/** Plans the question how many deliveries each credit would bring now. */
+export function planCountDue(credits: readonly Credit[], now: number): Plan<number[]> {
+  return {
+    statements: credits.map((credit) => countDueOf(credit, now)),
+    read: (results) => results.map(({ rows }) => Number(rows[0]!.due)),
   };
 }
 

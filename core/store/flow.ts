@@ -40,6 +40,9 @@ const claimDue =
   WHERE seq IN (SELECT seq FROM deliveries WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3
     ORDER BY due_at, seq LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
 
+const countDue = `SELECT count(*) AS due FROM (SELECT 1 FROM deliveries
+    WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
+
 /** What was claimed is taken out of the bucket, which holds one period's worth. */
 const spendRate = `UPDATE queues SET rate_at = max(rate_at, ?2 - ?4) + ?3 *
     (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
@@ -47,15 +50,19 @@ const spendRate = `UPDATE queues SET rate_at = max(rate_at, ?2 - ?4) + ?3 *
 
 /** The statements that claim from one queue. */
 export function claimFrom(credit: Credit, claim: { token: string; boot: string; now: number }): Statement[] {
-  const { queue, limit, concurrency, rateLimit, breaker } = credit;
-  const { token, boot, now } = claim;
-  const [spacing, period] = rateOf(credit);
-  const claiming: Statement = {
-    sql: claimDue,
-    parameters: [token, boot, now, queue, limit, concurrency ?? anyNumber, breaker?.failures ?? null, spacing, period],
-  };
-  if (rateLimit === undefined) return [claiming];
-  return [claiming, { sql: spendRate, parameters: [queue, now, spacing, period, token] }];
+  const claiming = { sql: claimDue, parameters: creditParameters(credit, claim) };
+  if (credit.rateLimit === undefined) return [claiming];
+  return [claiming, { sql: spendRate, parameters: [credit.queue, claim.now, ...rateOf(credit), claim.token] }];
+}
+
+/** The statement that answers, in a row `due`, how many {@link claimFrom} would take. */
+export function countDueOf(credit: Credit, now: number): Statement {
+  return { sql: countDue, parameters: creditParameters(credit, { token: null, boot: null, now }) };
+}
+
+function creditParameters(credit: Credit, claim: { token: Value; boot: Value; now: number }): Value[] {
+  const { queue, limit, concurrency = anyNumber, breaker } = credit;
+  return [claim.token, claim.boot, claim.now, queue, limit, concurrency, breaker?.failures ?? null, ...rateOf(credit)];
 }
 
 const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.column4", period: "v.column5" });

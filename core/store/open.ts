@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers";
 import type { Kysely } from "kysely";
 import { planAppend } from "./append.ts";
-import { completeClaim, planClaim } from "./claims.ts";
+import { completeClaim, planClaim, planCountDue } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import { createKysely, type Database, type Plan } from "./database.ts";
 import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults } from "./deliveries.ts";
@@ -175,6 +175,7 @@ function createStore(
     recovered: opened.recovered,
     registerQueues: (queues) => registerQueues(db, database, queues),
     append: (request) => group.submit({ kind: "append", request }) as Promise<Appended[]>,
+    countDue: (credits, { now }) => submitPlan(planCountDue(credits, now)),
     async claim(credits, claim) {
       try {
         return await completeClaim(database, await submitPlan(planClaim(credits, { ...claim, boot: options.boot })));

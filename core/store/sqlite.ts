@@ -48,6 +48,7 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Database 
     Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
     db = new DatabaseSync(path);
     configure(db);
+    checkpoint(db);
   } catch (cause) {
     db?.close();
     throw new StoreUnavailable(`cannot open the log ${path}: ${(cause as Error).message}`, { cause });
@@ -68,6 +69,18 @@ function configure(db: DatabaseSync): void {
   }
 }
 
+/**
+ * Takes the WAL into the file. At the start too: where an fsync failed under the engine before us, the kernel takes what
+ * was not written for clean, and syncing that WAL again would promise what is not on the disk.
+ */
+function checkpoint(db: DatabaseSync): void {
+  try {
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch {
+    // It is as durable as it was. If it cannot be written at all, the next commit says so.
+  }
+}
+
 function isOlder(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split(".").map(Number));
   for (let i = 0; i < 3; i++) if (a![i] !== b![i]) return (a![i] ?? 0) < (b![i] ?? 0);
@@ -78,11 +91,18 @@ class SqliteFile implements Database {
   readonly #db: DatabaseSync;
   readonly #onFailure: (error: Error) => void;
   readonly #prepared = new Map<string, { statement: StatementSync; returnsRows: boolean }>();
+  /** Prepared, because an error of `exec` does not say its code, and an fsync that failed is an error of COMMIT. */
+  readonly #transaction: Readonly<Record<"begin" | "commit" | "rollback", StatementSync>>;
   #failed: Error | undefined;
   #closed = false;
 
   constructor(db: DatabaseSync, options: SqliteOptions) {
     this.#db = db;
+    this.#transaction = {
+      begin: db.prepare("BEGIN IMMEDIATE"),
+      commit: db.prepare("COMMIT"),
+      rollback: db.prepare("ROLLBACK"),
+    };
     this.#onFailure = options.onFailure ?? (() => {});
   }
 
@@ -101,9 +121,9 @@ class SqliteFile implements Database {
   async write(batch: readonly Statement[]): Promise<Result[]> {
     this.#refuse();
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
+      this.#transaction.begin.run();
       const results = batch.map((statement) => this.#run(statement));
-      this.#db.exec("COMMIT");
+      this.#transaction.commit.run();
       return results;
     } catch (error) {
       if (this.#db.isTransaction) this.#rollback();
@@ -116,11 +136,7 @@ class SqliteFile implements Database {
     if (this.#failed !== undefined) return Promise.resolve();
     this.#closed = true;
     this.#prepared.clear();
-    try {
-      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    } catch {
-      // The WAL is as durable as the file; the next start takes it in.
-    }
+    checkpoint(this.#db);
     this.#db.close();
     return Promise.resolve();
   }
@@ -148,7 +164,7 @@ class SqliteFile implements Database {
 
   #rollback(): void {
     try {
-      this.#db.exec("ROLLBACK");
+      this.#transaction.rollback.run();
     } catch (error) {
       this.#fail(error as Error);
     }

@@ -46,7 +46,12 @@ export interface Store {
    * @throws StoreUnavailable when it may not be durable
    */
   append(request: NewRequest): Promise<Appended[]>;
-  /** Takes due deliveries of the given queues, each under this claim's fresh token. */
+  /** How many deliveries each credit would bring now; at most its limit. For sharing out what not all can have. */
+  countDue(credits: readonly Credit[], at: { now: number }): Promise<number[]>;
+  /**
+   * Takes due deliveries of the given queues, each under this claim's fresh token. A credit of nothing takes nothing, and
+   * still has its say in when to ask again.
+   */
   claim(credits: readonly Credit[], claim: { token: string; now: number }): Promise<Claim>;
   /** Ends an attempt. False when the lease was lost: nothing was written. */
   settle(settlement: Settlement): Promise<boolean>;

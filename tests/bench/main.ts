@@ -12,6 +12,9 @@ import { workloads } from "./workloads.ts";
 const usage = `deno task bench [--short] [--pairs N] [--only NAME,NAME] [--json FILE]
 workloads: ${Object.keys(workloads).join(", ")}`;
 
+/** Fewer measurements than this are shown, but neither given an interval nor held against a bar. */
+const pairsMin = 9;
+
 const fullSizes: Sizes = {
   pairs: 9,
   events: 20_000,
@@ -81,13 +84,18 @@ function printTable(summaries: ReadonlyMap<Figure, Summary>): void {
   for (const [name, { title, unit, bar }] of Object.entries(figures) as [Figure, FigureInfo][]) {
     const summary = summaries.get(name);
     if (summary === undefined) continue;
-    const { median, low, high } = summary;
+    const { median, low, high, count } = summary;
+    const isJudged = count >= pairsMin;
     const cells = [
       title,
       `${show(median)} ${unit}`,
-      `${show(low)} - ${show(high)}`,
+      isJudged ? `${show(low)} - ${show(high)}` : `${count} measured`,
       bar === undefined ? "" : "atLeast" in bar ? `>= ${bar.atLeast}` : `<= ${bar.atMost}`,
-      bar === undefined ? "" : ("atLeast" in bar ? median >= bar.atLeast : median <= bar.atMost) ? "met" : "missed",
+      bar === undefined || !isJudged
+        ? ""
+        : ("atLeast" in bar ? median >= bar.atLeast : median <= bar.atMost)
+        ? "met"
+        : "missed",
     ];
     console.log(`| ${cells.join(" | ")} |`);
   }

@@ -119,6 +119,11 @@ refused(
   `2:12: storage.auth_token: has no meaning for a file; take it out`,
 );
 refused(
+  "free space for a server",
+  "version: 1\nstorage: { url: libsql://db.example.com, min_free: 1MiB }",
+  `2:42: storage.min_free: is for the disk of a file; take it out`,
+);
+refused(
   "idempotency",
   "version: 1\nretention: { idempotency: 7 days }",
   `2:27: retention.idempotency: is "7 days"; expected a duration of at most 366d, such as 30s, 5m or 1h30m`,

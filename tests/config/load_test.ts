@@ -189,6 +189,8 @@ Deno.test("loadConfig: the log is a file or a server", async () => {
   ) assertEquals((await load({ version: 1, storage: { url } })).storage.url, expected);
   const remote = await load({ version: 1, storage: { url: "libsql://db", auth_token: "${API_KEY}" } });
   assertEquals(remote.storage.authToken, "the-key");
+  const small = await load({ version: 1, storage: { url: "file:weir.db", min_free: "2MiB" } });
+  assertEquals(small.storage.freeBytesMin, 2_097_152);
 });
 
 Deno.test("loadConfig: .env is read beside the file, and the environment wins over it", async () => {

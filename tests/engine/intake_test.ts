@@ -5,6 +5,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { standard } from "weir/plugins";
 import { startEngine, type TestEngine } from "../support/engine.ts";
+import { adminToken, askEngine } from "./admin_fixture.ts";
 
 const none = { provider: "none" };
 
@@ -125,14 +126,9 @@ Deno.test("intake: headers that carry proof or credentials are not stored, where
   assertEquals(headers, [["content-type", "x-gitlab-event"]]);
 });
 
-const adminToken = "an-admin-token-for-tests";
-
 /** The event that an event repeats the content of, as the admin API tells it. */
 async function replayOf(engine: TestEngine, id: string): Promise<unknown> {
-  const headers = { host: "127.0.0.1:8081", authorization: `Bearer ${adminToken}` };
-  const response = await engine.weir.admin(new Request(`http://127.0.0.1:8081/api/v1/events/${id}`, { headers }));
-  assertEquals(response.status, 200);
-  return (await response.json()).replayOf;
+  return (await askEngine(engine).ask(`/events/${id}`)).replayOf;
 }
 
 Deno.test("intake: where the sender does not sign its id, the same content under another id is flagged and runs", async () => {

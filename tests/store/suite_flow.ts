@@ -123,12 +123,21 @@ export const flowTests: Record<string, StoreTest> = {
   async "breaker: stays open no longer than it may, and is remembered across starts"(fixture) {
     const opened = await openWithQueue(fixture);
     await appendMany(opened.store, opened.queue, 8);
-    for (const delivery of (await claim(opened.store, { queue: opened.queue, limit: 8 }, 5_000)).taken) {
-      await opened.store.settle({ ...settlement(delivery, "ready", { finishedAt: 6_000, dueAt: 6_000 }), breaker });
+    const fail = (delivery: ClaimedDelivery, at: number): Promise<boolean> =>
+      opened.store.settle({ ...settlement(delivery, "ready", { finishedAt: at, dueAt: at }), breaker });
+    // Eight were under way: the third opens it, and the five after that say nothing new.
+    const { taken } = await claim(opened.store, { queue: opened.queue, limit: 8 }, 5_000);
+    for (const delivery of taken) await fail(delivery, 6_000);
+    const probes: [at: number, reopensAt: number][] = [[7_000, 9_000], [9_000, 13_000], [13_000, 17_000]];
+    for (const [at, reopensAt] of probes) {
+      const credit = { queue: opened.queue, limit: 8, breaker };
+      assertEquals((await claim(opened.store, credit, at - 1)).next, at);
+      for (const probe of (await claim(opened.store, credit, at)).taken) await fail(probe, at);
+      assertEquals((await opened.store.queues())[0]?.breaker.openUntil, reopensAt);
     }
     const { store, queue } = await openWithQueue(fixture);
-    assertEquals((await claim(store, { queue, limit: 8, breaker }, 9_999)).next, 10_000);
-    assertEquals((await claim(store, { queue, limit: 8, breaker }, 10_000)).taken.length, 1);
+    assertEquals((await claim(store, { queue, limit: 8, breaker }, 16_999)).next, 17_000);
+    assertEquals((await claim(store, { queue, limit: 8, breaker }, 17_000)).taken.length, 1);
   },
 
   async "breaker: an outcome under a lost lease does not count, an interruption neither"(fixture) {

@@ -40,6 +40,9 @@ export interface EnginesReport {
   readonly exitCodes: readonly number[];
 }
 
+/** How often an engine is started until its server lets it. */
+const startsMax = 10;
+
 /** How long the server is away at a restart. */
 const awayMs = 1_000;
 
@@ -50,7 +53,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
   await using server = await startSqld(options.sqld);
   await using proxy = startCuttingProxy(server.url, createRandom(seed + 2));
   await using log = await floodLog({ seed, url: proxy.url, lanes: 300 });
-  for (let n = 0; n < options.engines; n++) await log.start();
+  for (let n = 0; n < options.engines; n++) await startThrough();
   await log.flow(100);
   let serverRestarts = 0;
 
@@ -94,12 +97,16 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
     exitCodes,
   };
 
-  /** An engine whose connection is cut while it starts ends, and a service manager would start it anew. */
+  /** An engine that cannot reach its server while it starts ends, and a service manager starts it anew. */
   async function startThrough(): Promise<void> {
-    const before = proxy.chance;
-    proxy.chance = 0;
-    await log.start();
-    proxy.chance = before;
+    for (let tries = 1;; tries++) {
+      try {
+        await log.start();
+        return;
+      } catch (error) {
+        if (tries === startsMax || !/server cannot be used/.test((error as Error).message)) throw error;
+      }
+    }
   }
 }
 

@@ -64,10 +64,10 @@ Deno.test("stripe: one t, any number of v1, nothing of other schemes", async () 
 
 Deno.test("standard_webhooks: no two requests that differ share signed bytes", async () => {
   const scheme = bindScheme(standardWebhooks, { secrets: [whsec], options: {} });
-  const text = fc.array(fc.constantFrom("a", ".", "1700000000", " ", "\n"), { maxLength: 8 }).map((words) =>
-    words.join("")
-  );
-  await fc.assert(fc.asyncProperty(text, text, async (id, body) => {
+  const text = (words: string[]) => fc.array(fc.constantFrom(...words), { maxLength: 8 }).map((all) => all.join(""));
+  // An id with a dot in it is none: the sender must not make one, and such a request is refused.
+  const [ids, bodies] = [text(["a", "1700000000", " ", "\n"]), text(["a", ".", "1700000000", " ", "\n"])];
+  await fc.assert(fc.asyncProperty(ids, bodies, async (id, body) => {
     // Whoever may choose the id and the body of a true request tries to have it read with other borders.
     const signed = `${id}.1700000000.${body}`;
     const signature = createHmac("sha256", bytesOf(whsec)).update(signed).digest("base64");
