@@ -41,7 +41,7 @@ const claimDue =
     ORDER BY due_at, seq LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
 
 const countDue = `SELECT count(*) AS due FROM (SELECT 1 FROM deliveries
-    WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
+    WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
 
 /** What was claimed is taken out of the bucket, which holds one period's worth. */
 const spendRate = `UPDATE queues SET rate_at = max(rate_at, ?2 - ?4) + ?3 *

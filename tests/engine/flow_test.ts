@@ -247,3 +247,19 @@ Deno.test("flow: halt stops the whole queue and no other, until a person lets it
   await until("the lane goes on", () => ran.includes("bad2"));
   assertEquals(ran, ["bad1", "good1", "bad1", "bad2"]);
 });
+
+Deno.test("flow: a queue that has nothing to do keeps nothing from one that has", async () => {
+  let running = 0;
+  const gate = Promise.withResolvers<void>();
+  const idle = Array.from({ length: 60 }, (_, n) => [`idle-${n}`, { from: "app", when: "false", priority: n % 2 }]);
+  const routes: RoutesFile["routes"] = { ...Object.fromEntries(idle), busy: { from: "app", concurrency: 500 } };
+  const busy = () => (running++, gate.promise);
+  await using engine = await startEngine({
+    routes,
+    handlers: { ...Object.fromEntries(idle.map(([name]) => [name, () => {}])), busy },
+  });
+  await Promise.all(Array.from({ length: 600 }, (_, n) => publish(engine, n)));
+  await until("it runs as many as it may", () => running === 500);
+  gate.resolve();
+  await until("all have run", () => running === 600);
+});

@@ -122,7 +122,7 @@ testInFolder("backup: a copy that does not hold together is not kept", async (fo
   await database.close();
   const made = await createBackups(`${folder}/weir.db`).make(`${folder}/copy.db`);
   assertEquals(made, { ok: false, reason: "the copy is not whole: CHECK constraint failed in t" });
-  assertEquals(await filesOf(folder), ["weir.db"]);
+  assertEquals((await filesOf(folder)).filter((name) => name.startsWith("copy")), []);
 });
 
 testInFolder("backup: one at a time, and a stop ends it without a trace", async (folder) => {

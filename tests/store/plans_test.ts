@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
-import { planClaim } from "../../core/store/claims.ts";
+import { planClaim, planCountDue } from "../../core/store/claims.ts";
 import { createKysely, type Database, type Statement } from "../../core/store/database.ts";
 import {
   planEnd,
@@ -67,6 +67,10 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "deliveries USING COVERING INDEX deliveries_running (queue=?)",
     "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
   ]],
+  ["count what is due", planCountDue([limited], 5_000).statements, [
+    "queues USING INTEGER PRIMARY KEY (rowid=?)",
+    "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
+  ]],
   ["settle with skip_older and a breaker", planSettle([{ ...versioned, breaker }]).statements, [
     "queues USING INTEGER PRIMARY KEY (rowid=?)",
     followers,
@@ -95,9 +99,9 @@ async function explain(database: Database, statement: Statement): Promise<string
   return rows.map(({ detail }) => String(detail));
 }
 
-/** Lines that walk something which is neither the list of values given, nor the next thousand rows, nor a partial index named in `allowed`. */
+/** Lines that walk something which is neither the list of values given, nor a limited number of rows, nor a partial index named in `allowed`. */
 function tableWalks(lines: readonly string[], allowed: RegExp = /^$/): string[] {
-  const given = /^SCAN ((j|json_each) VIRTUAL TABLE.*|v|thousand|CONSTANT ROW|\d+-ROW VALUES CLAUSE)$/;
+  const given = /^SCAN ((j|json_each) VIRTUAL TABLE.*|v|thousand|limited|CONSTANT ROW|\d+-ROW VALUES CLAUSE)$/;
   return lines.filter((line) => line.startsWith("SCAN") && !given.test(line) && !allowed.test(line));
 }
 

@@ -4,9 +4,11 @@
  */
 
 import { createHash, createHmac } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { HistoryReport } from "../../support/history.ts";
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
+import { findProcesses } from "../process_table.ts";
 import { until } from "../../support/until.ts";
 import { createFaults, type FaultOrder, type Faults } from "./faults.ts";
 
@@ -79,6 +81,57 @@ export async function withholdLog(
   await withheld.end();
   await log.flow(30);
   assertEquals(log.engines, [engine]);
+}
+
+/** Starts a second engine under another name of the log; it ends by itself. Returns how long that took. */
+export async function startSecond(log: FaultyLog, file: string): Promise<number> {
+  const from = performance.now();
+  const error = await assertRejects(() => log.start({ RIG_LOG: `file:${file}` }), Error);
+  const tookMs = performance.now() - from;
+  assert(
+    /ended \(1\) before it listened:\nweir: the log .* is in use by another engine; stop it/.test(error.message),
+    error.message,
+  );
+  return tookMs;
+}
+
+/** A process of its own takes the log's write lock. */
+export async function holdLock(file: string): Promise<{ release(): Promise<void> }> {
+  const script = fileURLToPath(new URL("../../store/hold_lock_process.ts", import.meta.url));
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, file],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = process.stdout.getReader();
+  await reader.read(); // it says when it holds the lock
+  return {
+    async release() {
+      await process.stdin.close();
+      while (!(await reader.read()).done);
+      await process.status;
+    },
+  };
+}
+
+/** The engine alone is stopped in its tracks, and goes on later; its handlers' processes live, or end by themselves. */
+export async function freeze(log: FaultyLog, engine: LiveEngine, forMs: number): Promise<void> {
+  await log.flow(30);
+  const before = handlersOf(log);
+  Deno.kill(engine.process.pid, "SIGSTOP");
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  const after = new Set(handlersOf(log));
+  for (const proc of before) if (!after.has(proc)) log.records.push({ kind: "exit", proc });
+  Deno.kill(engine.process.pid, "SIGCONT");
+  await log.flow(30);
+  assertEquals(log.engines, [engine]);
+}
+
+/** Processes of handlers, by the names that the history has for them. */
+function handlersOf(log: FaultyLog): string[] {
+  const engines = new Set(log.engines.map(({ process }) => process.pid));
+  return findProcesses(log.environment.TMPDIR!).filter(({ pid }) => !engines.has(pid)).map(({ name }) => name);
 }
 
 let posted = 0;
