@@ -32,7 +32,10 @@ const hostile: Readonly<Record<string, { code: string; reason: RegExp }>> = {
     code: 'await Deno.readTextFile(new URL("./good.ts", import.meta.url));',
     reason: /read access to .*good\.ts.* is not granted/,
   },
-  dials: { code: 'await fetch("http://127.0.0.1:6379/");', reason: /net access to .*127\.0\.0\.1:6379.* is not granted/ },
+  dials: {
+    code: 'await fetch("http://127.0.0.1:6379/");',
+    reason: /net access to .*127\.0\.0\.1:6379.* is not granted/,
+  },
   spawns: { code: 'await new Deno.Command("/bin/true").output();', reason: /run access/ },
 };
 
