@@ -13,10 +13,11 @@ import { createRandom } from "../../support/seeded_random.ts";
 const [folder, seed, mode] = Deno.args as [string, string, string | undefined];
 
 if (mode === "NORMAL") {
-  const { exec } = DatabaseSync.prototype;
-  DatabaseSync.prototype.exec = function (sql: string): void {
-    if (sql.startsWith("BEGIN")) exec.call(this, "PRAGMA synchronous = NORMAL");
-    exec.call(this, sql);
+  const { prepare } = DatabaseSync.prototype;
+  DatabaseSync.prototype.prepare = function (sql, ...rest) {
+    // The pragmas have been read back by now.
+    if (sql.startsWith("BEGIN")) this.exec("PRAGMA synchronous = NORMAL");
+    return prepare.call(this, sql, ...rest);
   };
 }
 
