@@ -3,6 +3,7 @@
  * pass through one commit group, in which appends, settlements and claims share a transaction.
  */
 
+import { dirname, resolve } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Kysely } from "kysely";
 import { planAppend } from "./append.ts";
@@ -41,6 +42,9 @@ import {
 
 /** How long the handlers of the engine before us may take to end. They watch a pipe, so it is a matter of moments. */
 const holdersLimitMs = 25_000;
+
+/** Links that lead from one to the next before a log that is not made yet; more is a circle. */
+const linksMax = 32;
 
 /** Options of {@link openStore}. */
 export interface OpenStoreOptions {
@@ -136,12 +140,21 @@ export async function shareLog(database: Database, options: LogOptions): Promise
 
 /** Where the file really is: two names of one log must meet at one lock. */
 function filePath(url: string): string {
-  const path = decodeURIComponent(url.slice("file:".length).replace(/^\/\//, ""));
+  return followLinks(decodeURIComponent(url.slice("file:".length).replace(/^\/\//, "")), linksMax);
+}
+
+function followLinks(path: string, linksLeft: number): string {
   try {
     return Deno.realPathSync(path);
   } catch {
-    return path; // not made yet, or not reachable: opening it will say so
+    // Not made yet, or not reachable: then opening it will say so.
   }
+  try {
+    if (linksLeft > 0) return followLinks(resolve(dirname(path), Deno.readLinkSync(path)), linksLeft - 1);
+  } catch {
+    // No link, so this is the name under which it will be made.
+  }
+  return path;
 }
 
 type Operation =

@@ -50,7 +50,6 @@ Deno.test({
       await log.faults.shiftClock(24 * hourMs);
       await log.flow(50);
       await log.kill(engine);
-      await log.faults.shiftClock(0);
       await log.start(log.faults.environment);
       await log.flow(50);
       await assertSound(log);
