@@ -4,6 +4,7 @@
  */
 
 import { dirname, join, resolve } from "node:path";
+import { Failure } from "./failure.ts";
 
 /** The file's name; `weir init` writes it into .gitignore. */
 export const adminTokenFile = ".weir-admin-token";
@@ -23,12 +24,16 @@ export function adminTokenPath(config: string): string {
  */
 export async function findAdminToken(config: string): Promise<string | undefined> {
   const given = Deno.env.get("WEIR_ADMIN_TOKEN");
-  if (given) return given;
+  if (given) return checkToken(given, "WEIR_ADMIN_TOKEN", "set a longer one without spaces; `weir secret` makes one");
   const file = adminTokenPath(config);
   try {
-    return checkToken((await Deno.readTextFile(file)).trim(), file);
+    const remedy = "remove the file and start the engine again, it makes a new one";
+    return checkToken((await Deno.readTextFile(file)).trim(), file, remedy);
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
+    if (thrown instanceof Deno.errors.PermissionDenied) {
+      throw new Failure(`cannot read the admin token in ${file}: it belongs to somebody else; run as its owner`);
+    }
     throw thrown;
   }
 }
@@ -41,7 +46,14 @@ export async function keepAdminToken(config: string): Promise<string> {
   const token = randomText(32);
   // Written whole and then renamed: a kill at any line leaves no file with half a token.
   const draft = `${file}.${crypto.randomUUID()}`;
-  await Deno.writeTextFile(draft, `${token}\n`, { mode: 0o600, createNew: true });
+  try {
+    await Deno.writeTextFile(draft, `${token}\n`, { mode: 0o600, createNew: true });
+  } catch (thrown) {
+    const why = (thrown as Error).message;
+    throw new Failure(
+      `cannot write the admin token beside ${config}: ${why}; make the folder writable, or set WEIR_ADMIN_TOKEN`,
+    );
+  }
   await Deno.rename(draft, file);
   return token;
 }
@@ -51,10 +63,8 @@ function randomText(bytes: number): string {
   return crypto.getRandomValues(new Uint8Array(bytes)).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-function checkToken(token: string, file: string): string {
-  if (token.length >= tokenLengthMin) return token;
-  throw new Error(
-    `the admin token in ${file} is ${token.length} characters long, expected at least ${tokenLengthMin}: ` +
-      "remove the file and start the engine again, it makes a new one",
-  );
+function checkToken(token: string, from: string, remedy: string): string {
+  if (token.length >= tokenLengthMin && /^[\x21-\x7e]+$/.test(token)) return token;
+  const wanted = `expected at least ${tokenLengthMin} printable characters without spaces`;
+  throw new Failure(`the admin token in ${from} cannot be used: ${wanted}; ${remedy}`);
 }

@@ -21,7 +21,7 @@ export async function listDeliveries(options: ListOptions & { event?: string }):
 /** Prints dead letters, newest first. */
 export async function listDead(options: ListOptions): Promise<number> {
   const { before, limit } = options;
-  printPage(await (await connect(options)).dead({ ...filterOf(options), before, limit }), options);
+  printPage(await (await connect(options)).dead({ ...filterOf(options), before, limit }), options, "dead letters");
   return 0;
 }
 
@@ -38,12 +38,12 @@ export async function showDelivery(id: string, options: EngineOptions & { json?:
   return 0;
 }
 
-function printPage(page: Page<DeliveryView>, options: { json?: boolean }): void {
+function printPage(page: Page<DeliveryView>, options: { json?: boolean }, what = "deliveries"): void {
   if (options.json) {
     printJson(page);
     return;
   }
-  if (page.rows.length === 0) printError("no deliveries");
+  if (page.rows.length === 0) printError(`no ${what}`);
   else printDeliveries(page.rows);
   if (page.nextBefore !== undefined) printError(paint.dim(`more with --before ${page.nextBefore}`));
 }

@@ -35,6 +35,9 @@ export { StoreUnavailable };
 /** How long attempts may go on after {@link Weir.stop}. */
 export const stopGraceMs = 25_000;
 
+/** Shortest admin token. */
+const adminTokenLengthMin = 16;
+
 /** How often an engine on a remote log says that it lives. */
 const beatMs = 5_000;
 
@@ -148,6 +151,11 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       inlineHandlers: Object.keys(handlers),
       environment: options.environment,
     });
+  if (options.adminToken !== undefined && options.adminToken.length < adminTokenLengthMin) {
+    throw new RangeError(
+      `createWeir: adminToken has ${options.adminToken.length} characters, expected ${adminTokenLengthMin} or more`,
+    );
+  }
   const loaded = await load();
   if (!loaded.ok) throw new ConfigError(loaded.issues);
   const first = loaded.config;

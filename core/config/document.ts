@@ -37,6 +37,8 @@ export interface Spot {
 /** A configuration before anything is checked. */
 export interface RoutesDocument {
   readonly tree: unknown;
+  /** What YAML complains of although it understood: each is an error, found beside all others. */
+  readonly warnings: readonly YamlFault[];
   /** The value at a path; undefined when there is none. */
   value(path: Path): unknown;
   /** Where a path stands, or else the nearest thing above it; undefined when there is no text. */
@@ -83,13 +85,24 @@ export function readYaml(text: string): ReadDocument {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const syntax = [...parsed.errors, ...parsed.warnings];
-  const faults = syntax.length > 0
-    ? syntax.map((error) => ({ ...placeAt(error.pos[0]), message: explainYaml(error.message) }))
-    : faultsOf(parsed).map(({ node, message }) => ({ ...placeAt(node.range?.[0] ?? 0), message }));
+  const explain = (error: { pos: [number, number]; message: string }): YamlFault => ({
+    ...placeAt(error.pos[0]),
+    message: explainYaml(error.message),
+  });
+  const found = faultsOf(parsed).map(({ node, message }) => ({ ...placeAt(node.range?.[0] ?? 0), message }));
+  const isTag = ({ message }: YamlFault): boolean => message.startsWith("the tag ");
+  const faults = parsed.errors.length > 0
+    ? [...parsed.errors, ...parsed.warnings].map(explain)
+    : found.filter((fault) => !isTag(fault));
   if (faults.length > 0) return { ok: false, faults: faults.slice(0, faultsMax) };
+  // A tag leaves its value behind, so the rest can be checked all the same. YAML itself names the unknown ones.
+  const unresolved = parsed.warnings.map(explain);
+  const warnings = [
+    ...unresolved,
+    ...found.filter((fault) => isTag(fault) && !unresolved.some(({ line }) => line === fault.line)),
+  ].slice(0, faultsMax);
   try {
-    return { ok: true, document: documentOf(parsed, { text, placeAt }) };
+    return { ok: true, document: documentOf(parsed, { text, placeAt, warnings }) };
   } catch (error) {
     // Only expanding aliases can fail here: too many of them.
     return { ok: false, faults: [{ line: 1, column: 1, message: `the aliases cannot be expanded: ${String(error)}` }] };
@@ -100,15 +113,19 @@ export function readYaml(text: string): ReadDocument {
 export function readObject(value: unknown): ReadDocument {
   try {
     const tree: unknown = JSON.parse(JSON.stringify(value) ?? "null");
-    return { ok: true, document: { tree, value: (path) => valueAt(tree, path), place: () => undefined } };
+    return { ok: true, document: { tree, warnings: [], value: (path) => valueAt(tree, path), place: () => undefined } };
   } catch (error) {
     return { ok: false, faults: [{ message: `the configuration is not plain data: ${String(error)}` }] };
   }
 }
 
-function documentOf(parsed: Document, source: { text: string; placeAt: (offset: number) => Place }): RoutesDocument {
+function documentOf(
+  parsed: Document,
+  source: { text: string; placeAt: (offset: number) => Place; warnings: readonly YamlFault[] },
+): RoutesDocument {
   const tree: unknown = parsed.toJS({ maxAliasCount: aliasesMax });
   return {
+    warnings: source.warnings,
     tree,
     value: (path) => valueAt(tree, path),
     place(path, spot = {}) {

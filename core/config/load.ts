@@ -71,10 +71,12 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const { tree, redactions, faults } = substitute(document.tree, lookup);
   const issues = createIssueList({ document, file, redactions });
   for (const { path, message } of faults) issues.add(path, message);
+  const complaints = document.warnings.map((fault): ConfigIssue => ({ file, path: "", ...fault }));
+  const everything = (): ConfigIssue[] => sortIssues([...complaints, ...issues.errors]);
   const { providers, inlineHandlers = [] } = options;
   const build: Build = { issues, providers, inlineHandlers, lookup, directory, tree, files };
   const parsed = parseRoutesFile(tree, issues);
-  if (parsed === undefined) return { ok: false, issues: sortIssues(issues.errors) };
+  if (parsed === undefined) return { ok: false, issues: everything() };
 
   const server = buildServer(build, parsed);
   const storage = buildStorage(build, parsed);
@@ -82,7 +84,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const remoteStorage = !storage.url.startsWith("file:");
   const sources = await buildSources(build, { sources: parsed.sources, remoteStorage });
   const routes = await buildRoutes(build, parsed.routes);
-  if (issues.errors.length > 0) return { ok: false, issues: sortIssues(issues.errors) };
+  if (everything().length > 0) return { ok: false, issues: everything() };
   const config: Config = {
     server,
     storage,

@@ -159,6 +159,7 @@ async function checkFile(build: Build, written: { path: Path; file: string }): P
   try {
     const { isFile } = await Deno.stat(written.file);
     if (!isFile) build.issues.add(written.path, `${shown} is not a file`);
+    else (await Deno.open(written.file)).close(); // it must also be one that may be read
   } catch (error) {
     const missing = error instanceof Deno.errors.NotFound;
     build.issues.add(

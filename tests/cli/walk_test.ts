@@ -180,7 +180,7 @@ Deno.test("weir serve: a log that nobody reads does not end the engine, a second
     );
     await using engine = await startWeir(["serve"], { cwd: dir });
     await engine.closeStdout();
-    const options = { cwd: dir, env: { ...engine.env, WEIR_ADMIN_TOKEN: "not the one ".repeat(4) } };
+    const options = { cwd: dir, env: { ...engine.env, WEIR_ADMIN_TOKEN: "not-the-one-".repeat(4) } };
     for (let n = 0; n < 2; n++) {
       const sent = await runWeir(["send", "hello", "--url", engine.ingestUrl], options);
       assertEquals(sent.code, 0);

@@ -15,6 +15,7 @@ refused(
   "a standard tag that is not of the core schema",
   "version: !!binary aGk=",
   `1:19: the tag tag:yaml.org,2002:binary is not supported; write a plain value`,
+  `1:19: version: is {"type":"Buffer","data":[104,105]}; expected 1`,
 );
 refused(
   "a merge key",

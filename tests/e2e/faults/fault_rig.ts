@@ -56,6 +56,7 @@ export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<{ end
   assert(await log.faults.failures() > 0);
   if (order.times === undefined) {
     // The disk is as it was: the next one cannot even start, and says so.
+    await log.faults.order({ ...order, after: 0 });
     const error = await assertRejects(() => log.start(log.faults.environment), Error);
     assert(/ended \([1-9]\d*\) before it listened:\n[^]*disk I\/O error/.test(error.message), error.message);
   }

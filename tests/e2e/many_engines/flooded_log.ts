@@ -56,8 +56,8 @@ export interface FloodedLog extends AsyncDisposable {
   readonly engines: readonly LiveEngine[];
   /** Answers that a sound engine does not give. */
   readonly refusals: readonly string[];
-  /** Starts an engine; the flood goes to it too. */
-  start(environment?: Readonly<Record<string, string>>): Promise<LiveEngine>;
+  /** Starts an engine, in its own way if one is given; the flood goes to it too. */
+  start(environment?: Readonly<Record<string, string>>, launch?: typeof startEngineUnderTest): Promise<LiveEngine>;
   /** SIGKILL. */
   kill(engine: LiveEngine): Promise<void>;
   /** Waits for an engine that is about to end by itself; returns its exit code. */
@@ -181,9 +181,9 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
     get engines() {
       return living;
     },
-    async start(more = {}) {
+    async start(more = {}, launch = startEngineUnderTest) {
       const boot = `boot-${everStarted.length}`;
-      const process = startEngineUnderTest(log.routesFile, { ...environment, RIG_BOOT: boot, ...more });
+      const process = launch(log.routesFile, { ...environment, RIG_BOOT: boot, ...more });
       everStarted.push({ boot, process });
       const urls = await process.listening;
       const engine = {
