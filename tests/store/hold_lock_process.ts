@@ -6,6 +6,7 @@
 import { DatabaseSync } from "node:sqlite";
 
 const database = new DatabaseSync(Deno.args[0]!);
+database.exec("PRAGMA busy_timeout = 10000"); // the engine may be writing just now
 database.exec("BEGIN IMMEDIATE");
 console.log("held");
 await Deno.stdin.read(new Uint8Array(1));

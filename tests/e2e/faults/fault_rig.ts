@@ -106,7 +106,8 @@ export async function holdLock(file: string): Promise<{ release(): Promise<void>
     stderr: "inherit",
   }).spawn();
   const reader = process.stdout.getReader();
-  await reader.read(); // it says when it holds the lock
+  const { done } = await reader.read(); // it says when it holds the lock
+  if (done) throw new Error(`the lock of ${file} cannot be had`);
   return {
     async release() {
       await process.stdin.close();
