@@ -8,6 +8,7 @@ import type { HistoryReport } from "../../support/history.ts";
 import { createRandom } from "../../support/seeded_random.ts";
 import { startSqld } from "../../support/sqld.ts";
 import { startCuttingProxy } from "./cutting_proxy.ts";
+import { watchServer } from "./server_watch.ts";
 import { concurrency, floodLog, mostAtOnce } from "./flooded_log.ts";
 
 /** Options of {@link runEnginesRig}. */
@@ -32,6 +33,8 @@ export interface EnginesReport {
   readonly engines: number;
   readonly history: HistoryReport;
   readonly serverRestarts: number;
+  /** How often the server took no writes any more and was started again for it. */
+  readonly serverStuck: number;
   readonly repliesCut: number;
   readonly requestsCut: number;
   /** The most attempts at once that were seen of each queue, and the limit. */
@@ -51,6 +54,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
   const { seed, say = () => {} } = options;
   const random = createRandom(seed);
   await using server = await startSqld(options.sqld);
+  await using watch = watchServer(server);
   await using proxy = startCuttingProxy(server.url, createRandom(seed + 2));
   await using log = await floodLog({ seed, url: proxy.url, lanes: 300 });
   for (let n = 0; n < options.engines; n++) await startThrough();
@@ -66,9 +70,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
       kill * (options.serverRestarts + 1) > (serverRestarts + 1) * options.kills
     ) {
       serverRestarts++;
-      await server.kill();
-      await pause(awayMs);
-      await server.restart();
+      await watch.restart(awayMs);
     }
     await pause(options.killEveryMs / 2);
     await log.kill(log.engines[random.below(log.engines.length)]!);
@@ -90,6 +92,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
     engines: options.engines,
     history,
     serverRestarts,
+    serverStuck: watch.stuck,
     repliesCut,
     requestsCut,
     most,
@@ -127,7 +130,7 @@ export function summarize(report: EnginesReport): string {
   const found = Map.groupBy(history.anomalies, ({ name }) => name);
   return [
     `engines rig: seed ${report.seed}, ${report.engines} engines, ${history.crashes} kills, ` +
-    `${report.serverRestarts} restarts of the server, ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
+    `${report.serverRestarts} restarts of the server (and ${report.serverStuck} because it was stuck), ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
     `${history.acknowledged} requests acknowledged (${history.duplicateReplies} as duplicates), ` +
     `${history.unknown} unanswered, ${history.events} events`,
     `${history.runs} attempts: ${history.failed} failed, ${history.cutOff} cut off, ` +

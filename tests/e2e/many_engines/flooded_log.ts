@@ -3,7 +3,7 @@
  * What goes wrong in between is the caller's part.
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkHistory } from "../../support/check_history.ts";
 import type { HistoryRecord, HistoryReport } from "../../support/history.ts";
@@ -15,8 +15,8 @@ import { createFlood } from "../flood.ts";
 import { findProcesses, readProcess } from "../process_table.ts";
 
 const routesFile = fileURLToPath(new URL("./routes.yaml", import.meta.url));
-const pluginFiles = ["tell.ts", "work.ts"];
-const pluginFolder = fileURLToPath(new URL("../kill_project/plugins/", import.meta.url));
+const pluginFiles = ["../kill_project/plugins/tell.ts", "./plugins/work.ts"]
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
 /** How many attempts the project lets each of its queues run at once, over all engines. */
 export const concurrency: Readonly<Record<string, number>> = { "work": 30, "mirror/rig": 20 };
@@ -24,7 +24,7 @@ export const concurrency: Readonly<Record<string, number>> = { "work": 30, "mirr
 const watchMs = 50;
 
 /** How long anything may take before the rig gives up: a takeover on a busy machine, and then some. */
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 /** An engine that listens. */
 export interface LiveEngine {
@@ -83,7 +83,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
   const tmpdir = join(folder, "tmp");
   for (const path of ["project/plugins", "tmp"]) await Deno.mkdir(join(folder, path), { recursive: true });
   await Deno.copyFile(routesFile, join(folder, "project/routes.yaml"));
-  for (const file of pluginFiles) await Deno.copyFile(join(pluginFolder, file), join(folder, "project/plugins", file));
+  for (const file of pluginFiles) await Deno.copyFile(file, join(folder, "project/plugins", basename(file)));
 
   const records: HistoryRecord[] = [];
   let living: LiveEngine[] = [];
