@@ -44,7 +44,7 @@ export async function keepAdminToken(config: string): Promise<string> {
   if (found !== undefined) return found;
   const file = adminTokenPath(config);
   const token = randomText(32);
-  // Written whole and then renamed: a kill at any line leaves no file with half a token.
+  // Written whole and only then given its name: a kill at any line leaves no file with half a token.
   const draft = `${file}.${crypto.randomUUID()}`;
   try {
     await Deno.writeTextFile(draft, `${token}\n`, { mode: 0o600, createNew: true });
@@ -54,8 +54,19 @@ export async function keepAdminToken(config: string): Promise<string> {
       `cannot write the admin token beside ${config}: ${why}; make the folder writable, or set WEIR_ADMIN_TOKEN`,
     );
   }
-  await Deno.rename(draft, file);
-  return token;
+  await nameOnce(draft, file);
+  return await findAdminToken(config) ?? token;
+}
+
+/** Gives the draft its name unless another engine, which starts at the same time, was first: then its token is everyone's. */
+async function nameOnce(draft: string, file: string): Promise<void> {
+  try {
+    await Deno.link(draft, file);
+  } catch (thrown) {
+    // A file system without links has no way to be second.
+    if (!(thrown instanceof Deno.errors.AlreadyExists)) return await Deno.rename(draft, file);
+  }
+  await Deno.remove(draft);
 }
 
 /** Random bytes as base64url text. */

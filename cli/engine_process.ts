@@ -68,8 +68,9 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
     const weir = await createWeir({ ...standard(), config: options.config, adminToken });
     const unobserve = weir.observe(log.observe);
     try {
-      await weir.start();
+      // The ports first: an engine that cannot have them must not have run anything. Until the start they answer 503.
       const on = await weir.listen();
+      await weir.start();
       engine = {
         weir,
         adminToken,

@@ -357,7 +357,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     },
     async listen() {
       const { server } = generation.config;
-      const ingest = await listen(server.listen, weir.fetch, { clock, observe });
+      const ingest = await listen(server.listen, ingress.serve, { clock, observe });
       listeners.push(ingest);
       const door = await listen(server.admin, weir.admin, { clock, observe });
       listeners.push(door);

@@ -86,6 +86,7 @@ export function encode(bytes: Uint8Array, encoding: Encoding): string {
  * @returns undefined for anything else
  */
 export function decode(text: string, encoding: Encoding): Uint8Array | undefined {
+  if (encoding === "hex") return /^(?:[0-9a-f]{2})*$/.test(text) ? Uint8Array.fromHex(text) : undefined;
   const bytes = Buffer.from(text, encoding);
   return bytes.toString(encoding) === text ? bytes : undefined;
 }

@@ -4,14 +4,18 @@
 
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { compileScriptPattern } from "./pattern.ts";
 
 /** A check of one event's body, or why the file gives none. */
 export type CompiledSchema =
   | { readonly ok: true; readonly check: (body: unknown) => readonly string[] }
   | { readonly ok: false; readonly reason: string };
 
+/** Ajv tells patterns apart by their `toString()`, and the engine's own objects say which they are. */
+const regExp = Object.assign((pattern: string) => compileScriptPattern(pattern), { code: "compileScriptPattern" });
+
 /**
- * Compiles the text of a schema file.
+ * Compiles the text of a schema file; needs `loadPatterns` first.
  *
  * The check stops at the first mismatch: collecting all of them would let one body of a million wrong items make a
  * million messages.
@@ -22,7 +26,7 @@ export function compileBodySchema(text: string): CompiledSchema {
     if (typeof schema !== "boolean" && (typeof schema !== "object" || schema === null || Array.isArray(schema))) {
       return { ok: false, reason: "a JSON Schema is an object" };
     }
-    const ajv = new Ajv2020({ strictTypes: false, strictTuples: false, logger: false });
+    const ajv = new Ajv2020({ strictTypes: false, strictTuples: false, logger: false, code: { regExp } });
     (addFormats as unknown as { default: typeof addFormats.default }).default(ajv);
     const validate = ajv.compile(schema);
     return { ok: true, check: (body) => validate(body) ? [] : (validate.errors ?? []).map(describeMismatch) };

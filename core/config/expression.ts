@@ -13,6 +13,7 @@ import {
 import { describeError } from "../domain/error.ts";
 import type { Evaluation, Expression } from "../domain/expression.ts";
 import { didYouMean } from "./issue.ts";
+import { compilePattern, matchesPattern } from "./pattern.ts";
 
 /** What an expression is for, which decides the types it may give. */
 export type ExpressionUse = "condition" | "key" | "list" | "version";
@@ -35,12 +36,15 @@ const expectedTypes: Record<ExpressionUse, { matches: RegExp; phrase: string }> 
   },
 };
 
+/** As `matches` in a message, and out of the reach of any expression. */
+const linearMatches = "matches ";
+
 const environment = createEnvironment();
 
 /**
  * Compiles one expression.
  *
- * @param text as it stands in the file
+ * @param text as it stands in the file; one with `matches` needs `loadPatterns` first
  * @param use what it must give
  */
 export function compileExpression(text: string, use: ExpressionUse): CompiledExpression {
@@ -51,6 +55,8 @@ export function compileExpression(text: string, use: ExpressionUse): CompiledExp
     const { summary, range } = error as ParseError;
     return { ok: false, reason: `is not a CEL expression: ${summary}`, offset: range?.start ?? 0 };
   }
+  const broken = replaceMatches(program.ast);
+  if (broken !== undefined) return { ok: false, ...broken };
   const checked = program.check();
   if (!checked.valid) return { ok: false, ...explainTypeError(checked.error!) };
   const expected = expectedTypes[use];
@@ -76,7 +82,14 @@ function createEnvironment(): Environment {
     .registerVariable("body", "dyn")
     .registerVariable("headers", "map<string, string>")
     .registerVariable("query", "map<string, string>")
-    .registerOperator("double % double", (a: number, b: number) => a % b);
+    .registerOperator("double % double", (a: number, b: number) => a % b)
+    .registerFunction({
+      name: linearMatches,
+      receiverType: "string",
+      params: [{ name: "pattern", type: "string" }],
+      returnType: "bool",
+      handler: matchesPattern,
+    });
   const mixed: Record<string, (a: number, b: number) => number> = {
     "+": (a, b) => a + b,
     "-": (a, b) => a - b,
@@ -99,8 +112,13 @@ function evaluate(run: () => unknown, text: string): Evaluation {
     if (code === "no_such_key" || code === "index_out_of_bounds") {
       return { kind: "missing", reason: `${text.slice(node?.start, node?.end)} is missing` };
     }
-    return { kind: "error", reason: `${text}: ${summary ?? describeError(error)}` };
+    return { kind: "error", reason: `${text}: ${summary ?? explain(error)}` };
   }
+}
+
+/** A pattern that cannot be used says all there is to say. */
+function explain(error: unknown): string {
+  return error instanceof RangeError ? error.message : describeError(error);
 }
 
 function evaluationOf(value: unknown): Evaluation {
@@ -155,18 +173,40 @@ function explainTypeError(error: ParseError | CelTypeError): { reason: string; o
   return { reason: error.summary, offset };
 }
 
+/**
+ * The library's `matches` is JavaScript's RegExp and cannot be registered anew, so each call of it becomes one of ours.
+ * Patterns that stand in the expression are tried at once.
+ */
+function replaceMatches(ast: ASTNode): { reason: string; offset: number } | undefined {
+  for (const node of walk(ast)) {
+    if (node.op !== "rcall" || node.args[0] !== "matches") continue;
+    node.args[0] = linearMatches;
+    const [pattern] = node.args[2];
+    if (pattern?.op !== "value" || typeof pattern.args !== "string") continue;
+    try {
+      compilePattern(pattern.args);
+    } catch (error) {
+      return { reason: (error as RangeError).message, offset: pattern.start };
+    }
+  }
+}
+
 /** Finds `headers["X-Id"]`: names are lower case in the log, so it would be missing for ever. */
-function capitalHeader(node: ASTNode): { name: string; offset: number } | undefined {
-  if ((node.op === "[]" || node.op === "." || node.op === ".?" || node.op === "[?]")) {
+function capitalHeader(ast: ASTNode): { name: string; offset: number } | undefined {
+  for (const node of walk(ast)) {
+    if (node.op !== "[]" && node.op !== "." && node.op !== ".?" && node.op !== "[?]") continue;
     const [left, right] = node.args;
     const name = typeof right === "string" ? right : right.op === "value" ? right.args : undefined;
     if (left.op === "id" && left.args === "headers" && typeof name === "string" && name !== name.toLowerCase()) {
       return { name, offset: node.start };
     }
   }
+}
+
+/** The node and all below it. */
+function* walk(node: ASTNode): Generator<ASTNode> {
+  yield node;
   for (const child of [node.args].flat(2)) {
-    if (typeof child !== "object" || child === null || !("op" in child)) continue;
-    const found = capitalHeader(child);
-    if (found !== undefined) return found;
+    if (typeof child === "object" && child !== null && "op" in child) yield* walk(child);
   }
 }

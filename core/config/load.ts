@@ -21,6 +21,7 @@ import { absolutePath, type Build } from "./build.ts";
 import { fileBytesMax, readObject, readYaml, type RoutesDocument } from "./document.ts";
 import { createLookup, type Lookup, substitute } from "./environment.ts";
 import { type ConfigIssue, createIssueList, sortIssues } from "./issue.ts";
+import { loadPatterns } from "./pattern.ts";
 import { buildRoutes } from "./routes.ts";
 import type { RoutesFile } from "./routes_file.ts";
 import { type ParsedFile, parseRoutesFile } from "./schema.ts";
@@ -77,6 +78,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const build: Build = { issues, providers, inlineHandlers, lookup, directory, tree, files };
   const parsed = parseRoutesFile(tree, issues);
   if (parsed === undefined) return { ok: false, issues: everything() };
+  if (JSON.stringify(tree).includes("matches")) await loadPatterns();
 
   const server = buildServer(build, parsed);
   const storage = buildStorage(build, parsed);

@@ -11,6 +11,7 @@ import { absolutePath, type Build, buildExpression, checkSecrets } from "./build
 import { compileSchedule, explainTimezone } from "./cron.ts";
 import { didYouMean } from "./issue.ts";
 import { type Path, valueAt } from "./path.ts";
+import { loadPatterns } from "./pattern.ts";
 import type { ParsedSource } from "./schema.ts";
 
 /** Largest body that a source may accept, and what a remote log can take of it. */
@@ -202,6 +203,7 @@ async function readBodySchema(
     return undefined;
   }
   build.files.push(file);
+  await loadPatterns();
   const compiled = compileBodySchema(text);
   if (compiled.ok) return compiled.check;
   build.issues.add(written.path, `${build.issues.show(written.path)} is not a JSON Schema: ${compiled.reason}`);

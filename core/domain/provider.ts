@@ -10,10 +10,13 @@ declare const verifiedMark: unique symbol;
 /** A request whose sender is proven. Only a {@link Scheme}'s `verify` makes one. */
 export type VerifiedRequest = IncomingRequest & { readonly [verifiedMark]: true };
 
-/** The answer to "who sent this?". The reason is for the operator and is never sent to the caller. */
+/**
+ * The answer to "who sent this?". The reason is for the operator and is never sent to the caller; `answer` is for a question
+ * that the sender asks without proof, and to which anybody may hear the answer.
+ */
 export type Verification =
   | { readonly ok: true; readonly request: VerifiedRequest }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly answer?: Answer };
 
 /** For use inside `verify` alone: states that the proof held. */
 export function verified(request: IncomingRequest): Verification {
@@ -21,8 +24,8 @@ export function verified(request: IncomingRequest): Verification {
 }
 
 /** For use inside `verify` alone: states why the proof did not hold. Must not contain any expected value. */
-export function refused(reason: string): Verification {
-  return { ok: false, reason };
+export function refused(reason: string, answer?: Answer): Verification {
+  return answer === undefined ? { ok: false, reason } : { ok: false, reason, answer };
 }
 
 /** One event as its sender describes it. */

@@ -2,7 +2,7 @@
  * One attempt from claim to settlement: run it, decide what follows, write that under the lease, say so in one line.
  */
 
-import { isSuspect, settle } from "../domain/delivery.ts";
+import { isSuspect, settle, type Transition } from "../domain/delivery.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import type { AttemptReport } from "../domain/outcome.ts";
@@ -21,6 +21,8 @@ export interface Executor {
   readonly observe: Observer;
   /** The queue as it is configured now: a reload may have changed the policy while the attempt ran. */
   readonly queueNow: (queue: Queue) => Queue;
+  /** Called whenever the settlement has been handed to the log: a claim from now on shares its commit and sees what it freed. */
+  readonly settling: (transition: Transition) => void;
 }
 
 /**
@@ -94,7 +96,9 @@ async function run(delivery: ClaimedDelivery, queue: Queue, stop: AbortSignal): 
 async function settleDurably(settlement: Settlement, executor: Executor & { stop: AbortSignal }): Promise<boolean> {
   for (let waitMs = 50;; waitMs = Math.min(waitMs * 2, settleRetryMsMax)) {
     try {
-      return await executor.store.settle(settlement);
+      const settled = executor.store.settle(settlement);
+      executor.settling(settlement.transition);
+      return await settled;
     } catch (error) {
       executor.observe({
         kind: "engine",

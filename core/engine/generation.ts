@@ -4,7 +4,15 @@
  */
 
 import { type Config, type Destination, queueName, type Route, targetName } from "../domain/config.ts";
-import type { Handler, Runner, RunnerFactories, RunnerHost } from "../domain/handler.ts";
+import type {
+  Handler,
+  Permissions,
+  Runner,
+  RunnerFactories,
+  RunnerHost,
+  ScriptSpec,
+  TargetSpec,
+} from "../domain/handler.ts";
 import type { QueueId, Store } from "../store/store.ts";
 import { createInlineRunner } from "./inline.ts";
 
@@ -22,6 +30,8 @@ export interface Queue {
 export interface Generation {
   readonly config: Config;
   readonly queues: ReadonlyMap<QueueId, Queue>;
+  /** The routes that take events of a source at all. */
+  routesFrom(source: string): readonly Route[];
   /** The queues of one route, one per destination. */
   queuesOf(route: Route): readonly Queue[];
 }
@@ -54,13 +64,25 @@ export async function createGeneration(
   definitions.forEach(({ route, destination, target }, at) => {
     const id = ids[at]!;
     const before = parts.previous?.queues.get(id);
-    const kept = before !== undefined && isSameWork(before.destination, destination, config, parts.previous!.config);
-    const runner = kept ? before.runner : createRunner(route, destination, config, parts);
+    const spec = specOf(route, destination, config);
+    const kept = before !== undefined &&
+      isSameWork(specOf(before.route, before.destination, parts.previous!.config), spec);
+    const runner = kept ? before.runner : createRunner(spec, parts);
     const queue = { id, name: queueName(route.name, target), route, destination, runner };
     queues.set(id, queue);
     byRoute.set(route.name, [...(byRoute.get(route.name) ?? []), queue]);
   });
-  return { config, queues, queuesOf: (route) => byRoute.get(route.name) ?? [] };
+  const bySource = Map.groupBy(
+    config.routes.flatMap((route) => [...new Set(route.from)].map((source) => ({ source, route }))),
+    ({ source }) => source,
+  );
+  const routesFrom = new Map([...bySource].map(([source, found]) => [source, found.map(({ route }) => route)]));
+  return {
+    config,
+    queues,
+    routesFrom: (source) => routesFrom.get(source) ?? [],
+    queuesOf: (route) => byRoute.get(route.name) ?? [],
+  };
 }
 
 /** The runners of `generation` that `next` has no use for; they can be closed once their attempts have ended. */
@@ -69,33 +91,51 @@ export function retiredRunners(generation: Generation, next: Generation): Runner
   return [...generation.queues.values()].map((queue) => queue.runner).filter((runner) => !kept.has(runner));
 }
 
-function createRunner(route: Route, destination: Destination, config: Config, parts: GenerationParts): Runner {
+/** All that a runner is told; what is counted in the log, limits and rates and breakers, is none of its business. */
+type RunnerSpec =
+  | { readonly kind: "script"; readonly spec: ScriptSpec }
+  | { readonly kind: "target"; readonly spec: TargetSpec }
+  | { readonly kind: "inline"; readonly spec: { readonly route: string; readonly timeoutMs: number } };
+
+function specOf(route: Route, destination: Destination, config: Config): RunnerSpec {
+  const { timeoutMs } = destination;
   switch (destination.kind) {
     case "script": {
-      const env = grantedEnvironment(destination, config);
-      return parts.runners.script({ ...destination, route: route.name, env }, parts.host);
+      const { kind, file, permissions } = destination;
+      return {
+        kind,
+        spec: { route: route.name, file, permissions, timeoutMs, env: grantedEnvironment(permissions, config) },
+      };
     }
-    case "target":
-      return parts.runners.target({ ...destination, route: route.name }, parts.host);
+    case "target": {
+      const { kind, name, url, secrets, headers } = destination;
+      return { kind, spec: { route: route.name, name, url, secrets, headers, timeoutMs } };
+    }
     case "inline":
-      return createInlineRunner(parts.handlers[route.name]!, {
-        timeoutMs: destination.timeoutMs,
-        clock: parts.host.clock,
-      });
+      return { kind: "inline", spec: { route: route.name, timeoutMs } };
   }
 }
 
-function grantedEnvironment(destination: Destination, config: Config): Record<string, string> {
-  if (destination.kind !== "script") return {};
+function createRunner({ kind, spec }: RunnerSpec, { runners, handlers, host }: GenerationParts): Runner {
+  switch (kind) {
+    case "script":
+      return runners.script(spec, host);
+    case "target":
+      return runners.target(spec, host);
+    case "inline":
+      return createInlineRunner(handlers[spec.route]!, { timeoutMs: spec.timeoutMs, clock: host.clock });
+  }
+}
+
+function grantedEnvironment({ env }: Permissions, { environment }: Config): Record<string, string> {
   return Object.fromEntries(
-    destination.permissions.env.flatMap((name) => {
-      const value = config.environment[name];
+    env.flatMap((name) => {
+      const value = environment[name];
       return value === undefined ? [] : [[name, value]];
     }),
   );
 }
 
-function isSameWork(before: Destination, now: Destination, configNow: Config, configBefore: Config): boolean {
-  return JSON.stringify([before, grantedEnvironment(before, configBefore)]) ===
-    JSON.stringify([now, grantedEnvironment(now, configNow)]);
+function isSameWork(before: RunnerSpec, now: RunnerSpec): boolean {
+  return JSON.stringify(before) === JSON.stringify(now);
 }

@@ -10,10 +10,10 @@ import type { CronSource, HttpSource } from "../domain/config.ts";
 import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
 import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
 import type { Answer, DescribedEvent } from "../domain/provider.ts";
-import type { Appended, NewEvent, NewRequest, Store } from "../store/store.ts";
+import type { Appended, NewEvent, NewRequest, QueueId, Store } from "../store/store.ts";
 import type { Generation } from "./generation.ts";
 import type { Observer } from "./observer.ts";
-import { routeEvent, scopeOf, toDelivery } from "./routing.ts";
+import { type Routed, routeEvent, scopeOf, toDelivery } from "./routing.ts";
 import type { IdMaker } from "./system_clock.ts";
 
 /** Most events that one request may carry. */
@@ -82,8 +82,8 @@ export interface IntakeOptions {
   readonly clock: Clock;
   readonly makeId: IdMaker;
   readonly observe: Observer;
-  /** Tells the scheduler that there may be work. */
-  readonly wake: () => void;
+  /** Tells the scheduler in which queues there may be work. */
+  readonly wake: (queues: Iterable<QueueId>) => void;
 }
 
 /** An event on its way in. */
@@ -112,22 +112,22 @@ export function createIntake(options: IntakeOptions): Intake {
 
   async function append(batch: Batch): Promise<Appended[]> {
     const current = generation();
-    const queuesOf = new Map<string, string[]>();
-    const events = batch.arrivals.map((arrival): NewEvent => {
+    const routes = batch.arrivals.map((arrival): { id: string; places: readonly Routed[] } => {
       const id = makeId("evt");
       const scope = scopeOf({ ...arrival, id, source: batch.source }, batch);
-      const queues = routeEvent(scope, current, arrival.parkedReason);
-      queuesOf.set(id, queues.map(({ queue }) => queue.name));
-      return {
-        id,
-        item: arrival.item,
-        type: arrival.type,
-        idempotencyKey: arrival.id,
-        time: arrival.time,
-        sha256: createHash("sha256").update(arrival.item ?? batch.raw).digest("hex"),
-        deliveries: queues.map((routed) => toDelivery(routed, { id: makeId("dlv"), receivedAt: batch.receivedAt })),
-      };
+      return { id, places: routeEvent(scope, current, arrival.parkedReason) };
     });
+    const events = batch.arrivals.map((arrival, at): NewEvent => ({
+      id: routes[at]!.id,
+      item: arrival.item,
+      type: arrival.type,
+      idempotencyKey: arrival.id,
+      time: arrival.time,
+      sha256: createHash("sha256").update(arrival.item ?? batch.raw).digest("hex"),
+      deliveries: routes[at]!.places.map((place) =>
+        toDelivery(place, { id: makeId("dlv"), receivedAt: batch.receivedAt })
+      ),
+    }));
     const { source, query, headers, raw, receivedAt, replays, cronAt } = batch;
     const request = {
       id: makeId("req"),
@@ -142,8 +142,9 @@ export function createIntake(options: IntakeOptions): Intake {
       cronAt,
     };
     // If the process dies before this resolves, nobody was answered and the sender tries again.
-    const appended = await store.append(request);
-    wake();
+    const appending = store.append(request);
+    wake(events.flatMap(({ deliveries }) => deliveries.map(({ queue }) => queue)));
+    const appended = await appending;
     appended.forEach(({ status, eventId }, at) =>
       observe({
         kind: "event.received",
@@ -152,7 +153,7 @@ export function createIntake(options: IntakeOptions): Intake {
         source,
         type: events[at]!.type,
         status,
-        queues: status === "accepted" ? queuesOf.get(eventId) ?? [] : [],
+        queues: status === "accepted" ? routes[at]!.places.map(({ queue }) => queue.name) : [],
       })
     );
     return appended;
@@ -161,7 +162,10 @@ export function createIntake(options: IntakeOptions): Intake {
   return {
     async receive(source, request) {
       const verification = await source.scheme.verify(request, { now: options.clock.now() });
-      if (!verification.ok) return refuse("unverified", verification.reason);
+      if (!verification.ok) {
+        const { reason, answer } = verification;
+        return answer === undefined ? refuse("unverified", reason) : { kind: "handshake", answer };
+      }
       const verified = verification.request;
       const parsed = parseBody(verified.body, verified.headers["content-type"]);
       if (!parsed.ok) return refuse("unparsable", parsed.reason, { detail: parsed.reason });
@@ -172,7 +176,7 @@ export function createIntake(options: IntakeOptions): Intake {
         ...source.provider.signatureHeaders,
         ...(source.scheme.signatureHeaders ?? []),
       ]);
-      const query = new URL(verified.url).search.slice(1);
+      const query = queryOf(verified.url);
       const described = source.scheme.describe(verified, parsed.value);
       const arrivals = arrive(source, described, {
         body: parsed.value,
@@ -271,7 +275,7 @@ function arrive(
         paths,
       });
     }
-    const scope = scopeOf({ ...event, id: "", source: source.name }, request);
+    const scope = (): Scope => scopeOf({ ...event, id: "", source: source.name }, request);
     const type = evaluateText(source.type, scope, event.type);
     const id = evaluateText(source.id, scope, event.id);
     arrivals.push({
@@ -309,12 +313,17 @@ function splitBody(
 /** The value of an optional expression as key text; missing is the provider's own. */
 function evaluateText(
   expression: Expression | undefined,
-  scope: Scope,
+  scope: () => Scope,
   own: string | undefined,
 ): { text?: string; error?: string } {
-  const key = keyOf(expression?.evaluate(scope) ?? { kind: "value", value: own });
+  const key = keyOf(expression?.evaluate(scope()) ?? { kind: "value", value: own });
   if (!key.ok) return { text: undefined, error: key.reason };
   return { text: key.key ?? own };
+}
+
+/** The query of a URL, without the question mark. Most senders have none, and then nothing is parsed. */
+function queryOf(url: string): string {
+  return url.includes("?") ? new URL(url).search.slice(1) : "";
 }
 
 function cleanType(type: string | undefined): string {

@@ -33,6 +33,9 @@ export interface Routed {
   readonly parkedReason?: string;
 }
 
+/** Shared by all requests that have none. */
+const noQuery: Scope["query"] = Object.freeze({});
+
 /** Puts together what expressions see. */
 export function scopeOf(event: RoutableEvent, request: RoutableRequest): Scope {
   const { id, source, type, time, body } = event;
@@ -40,7 +43,7 @@ export function scopeOf(event: RoutableEvent, request: RoutableRequest): Scope {
     event: { id, source, type, time, receivedAt: request.receivedAt },
     body,
     headers: request.headers,
-    query: Object.fromEntries(new URLSearchParams(request.query)),
+    query: request.query === "" ? noQuery : Object.fromEntries(new URLSearchParams(request.query)),
   };
 }
 
@@ -50,7 +53,8 @@ export function scopeOf(event: RoutableEvent, request: RoutableRequest): Scope {
  * @param parkedReason why a person has to look at it wherever it goes
  */
 export function routeEvent(scope: Scope, generation: Generation, parkedReason?: string): Routed[] {
-  return match(generation.config.routes, scope).flatMap((decision) => placesOf(decision, generation, parkedReason));
+  return match(generation.routesFrom(scope.event.source), scope)
+    .flatMap((decision) => placesOf(decision, generation, parkedReason));
 }
 
 function placesOf(decision: RouteDecision, generation: Generation, parked: string | undefined): Routed[] {

@@ -40,11 +40,14 @@ export interface SchedulerOptions {
 export interface Scheduler {
   /** Lets it claim. */
   start(): void;
-  /** Something may be ready: look soon. Cheap; many calls make one look. */
-  wake(): void;
-  /** Claims once what is due and starts it. Resolves when the attempts have been started, not when they have ended. */
+  /**
+   * Something may be due: look soon, in the queues that are named or else in all. Cheap; many calls make one look. Whoever
+   * has just handed something to the log need not wait until it is there: the claim that follows shares its commit.
+   */
+  wake(queues?: Iterable<QueueId>): void;
+  /** Claims once what is due anywhere and starts it. Resolves when the attempts have been started, not when they have ended. */
   tick(): Promise<void>;
-  /** Attempts that run now. */
+  /** Attempts that run now; those that are being settled do not count. */
   readonly running: number;
   /** Resolves when nothing that a generation before the present one started runs on `runner` any more. */
   whenFree(runner: Runner): Promise<void>;
@@ -57,21 +60,31 @@ export interface Scheduler {
 /** Makes a scheduler; it does nothing until it is started or ticked. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, clock, observe } = options;
+  /** Attempts that are not settled yet. */
   const inFlight = new Map<Promise<void>, Queue>();
   const runningOf = new Map<QueueId, number>();
+  let running = 0;
+  /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
+  let restless: Set<QueueId> | "all" = "all";
   const stopping = new AbortController();
   let open = false;
   let looking: Promise<void> | undefined;
   let lookAgain = false;
+  let isResting = false;
+  let nextLookAt = Infinity;
   let cancelTimer = (): void => {};
 
   /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
-  async function credits({ queues }: Generation): Promise<Credit[]> {
-    const free = runningMax - inFlight.size;
-    const own = [...queues.values()].map(({ id, destination }): Credit => {
+  async function credits({ queues }: Generation, asked: ReadonlySet<QueueId>): Promise<Credit[]> {
+    const free = runningMax - running;
+    if (free <= 0) return [];
+    const own = [...asked].flatMap((id): Credit[] => {
+      const destination = queues.get(id)?.destination;
+      const limit = (destination?.concurrency ?? 0) - (runningOf.get(id) ?? 0);
+      if (destination === undefined || limit <= 0) return [];
       const { concurrency, rateLimit, breaker } = destination;
-      return { queue: id, limit: concurrency - (runningOf.get(id) ?? 0), concurrency, rateLimit, breaker };
-    }).filter(({ limit }) => limit > 0);
+      return [{ queue: id, limit, concurrency, rateLimit, breaker }];
+    });
     if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return own;
     // Not all can have what they may: only who has work takes part, or the idle would keep the busy from it.
     const due = await store.countDue(own, { now: clock.now() });
@@ -84,35 +97,81 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   async function tick(): Promise<void> {
     const generation = options.generation();
-    const wanted = inFlight.size < runningMax ? await credits(generation) : [];
-    if (wanted.length === 0) return; // whatever ends next wakes us
-    const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
-    for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
-    if (claim.nextDueAt === undefined) return;
-    if (claim.nextDueAt > clock.now()) lookAt(claim.nextDueAt);
-    else wake(); // it fell due while we asked
+    const isWhole = restless === "all";
+    const asked = restless === "all" ? new Set(generation.queues.keys()) : restless;
+    restless = new Set(); // what happens from here on is asked about the next time
+    try {
+      const wanted = await credits(generation, asked);
+      if (wanted.length > 0) {
+        const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
+        for (const { queue } of wanted) asked.delete(queue);
+        for (const queue of claim.waiting) disturb(queue);
+        for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
+        if (isWhole) forgetTimer();
+        if (claim.nextDueAt !== undefined) lookAt(claim.nextDueAt);
+      }
+      for (const queue of asked) disturb(queue); // whatever ends next makes room for them
+    } catch (error) {
+      restless = "all";
+      throw error;
+    }
   }
 
   function launch(delivery: ClaimedDelivery, queue: Queue): void {
+    let isRunning = true;
+    running++;
     runningOf.set(queue.id, (runningOf.get(queue.id) ?? 0) + 1);
-    const queueNow = (): Queue => options.generation().queues.get(queue.id) ?? queue;
-    const ended = execute(delivery, queue, { ...options, queueNow, stop: stopping.signal }).then(() => {
-      inFlight.delete(ended);
-      runningOf.set(queue.id, runningOf.get(queue.id)! - 1);
-      wake();
-    });
+    const ended = execute(delivery, queue, {
+      ...options,
+      queueNow: () => options.generation().queues.get(queue.id) ?? queue,
+      stop: stopping.signal,
+      settling(transition) {
+        if (isRunning) {
+          isRunning = false;
+          running--;
+          runningOf.set(queue.id, runningOf.get(queue.id)! - 1);
+        }
+        if (delivery.lane !== undefined) disturb(queue.id); // its follower may be ready with it
+        if (transition.state === "ready") lookAt(transition.dueAt);
+        // While a claim is under way nobody knows yet which queues it will leave waiting.
+        if (looking !== undefined || restless === "all" || restless.size > 0) lookSoon();
+      },
+    }).then(() => void inFlight.delete(ended));
     inFlight.set(ended, queue);
   }
 
-  /** Waits for a time of the clock on the wall, in steps: somebody may set it. */
-  function lookAt(dueAt: number): void {
-    cancelTimer();
-    const waitMs = Math.max(1, Math.min(dueAt - clock.now(), wallStepMs));
-    cancelTimer = clock.timer(waitMs, () => clock.now() >= dueAt ? wake() : lookAt(dueAt));
+  function disturb(queue: QueueId): void {
+    if (restless !== "all") restless.add(queue);
   }
 
-  function wake(): void {
-    if (!open) return;
+  function forgetTimer(): void {
+    cancelTimer();
+    nextLookAt = Infinity;
+  }
+
+  /** Looks everywhere at a time of the clock on the wall. Waits for it in steps: somebody may set that clock. */
+  function lookAt(dueAt: number): void {
+    if (dueAt >= nextLookAt || isResting) return;
+    cancelTimer();
+    if (dueAt <= clock.now()) {
+      nextLookAt = Infinity;
+      return wake();
+    }
+    nextLookAt = dueAt;
+    cancelTimer = clock.timer(Math.min(dueAt - clock.now(), wallStepMs), () => {
+      nextLookAt = Infinity;
+      lookAt(dueAt);
+    });
+  }
+
+  function wake(queues?: Iterable<QueueId>): void {
+    if (queues === undefined) restless = "all";
+    else for (const queue of queues) disturb(queue);
+    lookSoon();
+  }
+
+  function lookSoon(): void {
+    if (!open || isResting) return;
     if (looking === undefined) looking = look();
     else lookAgain = true;
   }
@@ -124,13 +183,21 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         await tick();
       } catch (error) {
         observe({ kind: "engine", at: clock.now(), level: "error", message: `cannot claim: ${describeError(error)}` });
-        lookAgain = false;
-        cancelTimer();
-        cancelTimer = clock.timer(unavailableRetryMs, wake);
+        rest();
       }
     } while (lookAgain && open);
     looking = undefined;
-    if (!open) cancelTimer();
+    if (!open) forgetTimer();
+  }
+
+  function rest(): void {
+    isResting = true;
+    lookAgain = false;
+    forgetTimer();
+    cancelTimer = clock.timer(unavailableRetryMs, () => {
+      isResting = false;
+      wake();
+    });
   }
 
   async function idle(): Promise<void> {
@@ -141,12 +208,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   return {
     start() {
       open = true;
+      isResting = false;
       wake();
     },
     wake,
-    tick,
+    tick() {
+      restless = "all";
+      return tick();
+    },
     get running() {
-      return inFlight.size;
+      return running;
     },
     async whenFree(runner) {
       await looking; // a claim under way may still start attempts of the generation that it began with
@@ -155,7 +226,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     idle,
     async stop(graceMs) {
       open = false;
-      cancelTimer();
+      forgetTimer();
       const cancelAbort = clock.timer(Math.max(0, graceMs - abortMarginMs), () => stopping.abort());
       await idle();
       cancelAbort();

@@ -1,5 +1,8 @@
 /**
  * The machine's own clock and entropy, for whoever is not handed others. The only place in the engine that asks for them.
+ *
+ * Limits of bodies and attempts are timers that are set for every event and nearly always cancelled. Timers of one delay
+ * fall due in the order in which they were set, so one timer of the platform serves all of them.
  */
 
 import { type IdPrefix, makeId } from "../domain/id.ts";
@@ -13,10 +16,58 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   timer(delayMs, wake) {
-    const timer = setTimeout(wake, Math.max(0, Math.min(delayMs, timerMsMax)));
-    return () => clearTimeout(timer);
+    const ms = Math.max(1, Math.min(delayMs, timerMsMax));
+    let queue = timerQueues.get(ms);
+    if (queue === undefined) timerQueues.set(ms, queue = new TimerQueue(ms));
+    return queue.add(wake);
   },
 };
+
+/** By delay; a queue is here while something waits in it. */
+const timerQueues = new Map<number, TimerQueue>();
+
+/** Timers of one delay, the next to fall due first. */
+class TimerQueue {
+  readonly #delayMs: number;
+  readonly #waiting = new Set<{ readonly dueAt: number; readonly wake: () => void }>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(delayMs: number) {
+    this.#delayMs = delayMs;
+  }
+
+  add(wake: () => void): () => void {
+    const timer = { dueAt: performance.now() + this.#delayMs, wake };
+    this.#waiting.add(timer);
+    this.#timer ??= setTimeout(this.#fire, this.#delayMs);
+    return () => {
+      if (this.#waiting.delete(timer) && this.#waiting.size === 0) this.#drop();
+    };
+  }
+
+  readonly #fire = (): void => {
+    const now = performance.now();
+    for (const timer of this.#waiting) {
+      if (timer.dueAt > now) {
+        this.#timer = setTimeout(this.#fire, Math.ceil(timer.dueAt - now));
+        return;
+      }
+      this.#waiting.delete(timer);
+      try {
+        timer.wake();
+      } catch (error) {
+        reportError(error); // as if it had a timer of its own: the others are still woken
+      }
+    }
+    this.#drop();
+  };
+
+  #drop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (timerQueues.get(this.#delayMs) === this) timerQueues.delete(this.#delayMs);
+  }
+}
 
 /** Makes identifiers; `IdMaker("evt")`. */
 export type IdMaker = (prefix: IdPrefix) => string;

@@ -95,8 +95,17 @@ export interface RawUrl {
 
 /** Cuts a URL without normalising it: senders that sign a URL sign the text. */
 export function splitUrl(url: string): RawUrl {
-  const [, origin = "", path = "", query = ""] = url.match(/^([^/?#]*\/\/[^/?#]*)([^?#]*)(?:\?([^#]*))?/) ?? [];
-  return { origin, path: path === "" ? "/" : path, query };
+  const whole = cutBefore(url, "#");
+  const plain = cutBefore(whole, "?");
+  const slashes = plain.indexOf("//");
+  const end = slashes === -1 ? 0 : plain.indexOf("/", slashes + 2);
+  const origin = end === -1 ? plain : plain.slice(0, end);
+  return { origin, path: plain.slice(origin.length) || "/", query: whole.slice(plain.length + 1) };
+}
+
+function cutBefore(text: string, mark: string): string {
+  const at = text.indexOf(mark);
+  return at === -1 ? text : text.slice(0, at);
 }
 
 /**

@@ -56,11 +56,20 @@ export interface IngressOptions {
 
 /** The door. `fetch` never rejects. */
 export interface Ingress {
-  /** @param info without it the peer is unknown: no forwarded header is believed, and `allow_ips` refuses */
-  fetch(request: Request, info?: { remoteAddr?: Deno.Addr }): Promise<Response>;
+  /**
+   * Takes a request from wherever it comes.
+   *
+   * @param info without it the peer is unknown: no forwarded header is believed, and `allow_ips` refuses
+   */
+  fetch(request: Request, info?: Info): Promise<Response>;
+  /** Takes a request of a port of our own: the platform has cut its body out of the connection by its Content-Length. */
+  serve(request: Request, info?: Info): Promise<Response>;
   /** Requests being read or logged now. */
   readonly inFlight: number;
 }
+
+/** The other end of a request's connection, as `Deno.serve` tells it. */
+type Info = { readonly remoteAddr?: Deno.Addr };
 
 /** Why a request is turned away. `reason` is for the operator alone; without one it is the detail. */
 interface Refusal extends Problem {
@@ -102,7 +111,7 @@ export function createIngress(options: IngressOptions): Ingress {
     };
   }
 
-  async function answer(request: Request, peer: string | undefined): Promise<Response> {
+  async function answer(request: Request, from: { info?: Info; framed: boolean }): Promise<Response> {
     const url = splitUrl(request.url);
     const probe = answerProbe(url.path, { method: request.method, ready: closed() === undefined });
     if (probe !== undefined) return probe;
@@ -117,7 +126,8 @@ export function createIngress(options: IngressOptions): Ingress {
       });
     }
     const name = entry.source.name;
-    const headers: HeaderMap = Object.fromEntries(request.headers);
+    const headers = headersOf(request);
+    const peer = table.asksForPeers ? peerOf(from.info?.remoteAddr) : undefined;
     const refusal = full() ?? pausedSource(name) ?? tooLong(url, headers, limits) ??
       turnAway(entry, { request, headers, peer, table });
     if (refusal !== undefined) return refuse(name, refusal);
@@ -126,7 +136,8 @@ export function createIngress(options: IngressOptions): Ingress {
     try {
       const receivedAt = clock.now();
       const { bodyTimeoutMs: timeoutMs } = limits;
-      const body = await readBody(request, { bytesMax: entry.source.bodyBytesMax, timeoutMs, clock });
+      const { bodyBytesMax: bytesMax } = entry.source;
+      const body = await readBody(request, { bytesMax, timeoutMs, clock, framed: from.framed });
       if (!body.ok) {
         // A body that breaks off while we stop may be our own doing: the sender is to come back.
         const stopped = body.status === 400 ? closed() : undefined;
@@ -149,15 +160,18 @@ export function createIngress(options: IngressOptions): Ingress {
     }
   }
 
+  async function take(request: Request, from: { info?: Info; framed: boolean }): Promise<Response> {
+    try {
+      return await answer(request, from);
+    } catch (error) {
+      observe({ kind: "engine", at: clock.now(), level: "error", message: `ingress: ${describeError(error)}` });
+      return problem({ status: 500, detail: "the request could not be handled" });
+    }
+  }
+
   return {
-    async fetch(request, info) {
-      try {
-        return await answer(request, peerOf(info?.remoteAddr));
-      } catch (error) {
-        observe({ kind: "engine", at: clock.now(), level: "error", message: `ingress: ${describeError(error)}` });
-        return problem({ status: 500, detail: "the request could not be handled" });
-      }
-    },
+    fetch: (request, info) => take(request, { info, framed: false }),
+    serve: (request, info) => take(request, { info, framed: true }),
     get inFlight() {
       return inFlight;
     },
@@ -173,6 +187,13 @@ function tooLong(url: RawUrl, headers: HeaderMap, limits: IngressLimits): Refusa
   if (bytes > limits.headerBytesMax) {
     return { status: 431, detail: `the headers may have at most ${limits.headerBytesMax} bytes` };
   }
+}
+
+/** As a map; `forEach` takes half the time of the iterator. */
+function headersOf(request: Request): HeaderMap {
+  const headers: [string, string][] = [];
+  request.headers.forEach((value, name) => headers.push([name, value]));
+  return Object.fromEntries(headers);
 }
 
 /** Everything that can be said before a byte of the body is read; the rate limit last, so that only callers count. */

@@ -46,7 +46,8 @@ export type Fetch = (request: Request, info: { remoteAddr: Deno.Addr }) => Respo
 export function listen(address: Address, fetch: Fetch, options: ListenOptions): Promise<Listener> {
   const { clock, observe, closeGraceMs = 5_000 } = options;
   const stopping = new AbortController();
-  const answering = new Set<Promise<void>>();
+  let answering = 0;
+  let allAnswered = (): void => {};
   let actual = address;
   let server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -55,13 +56,11 @@ export function listen(address: Address, fetch: Fetch, options: ListenOptions): 
   }
 
   async function answer(request: Request, info: { remoteAddr: Deno.Addr }): Promise<Response> {
-    const answered = Promise.withResolvers<void>();
-    answering.add(answered.promise);
+    answering++;
     try {
       return await fetch(request, info);
     } finally {
-      answering.delete(answered.promise);
-      answered.resolve();
+      if (--answering === 0) allAnswered();
     }
   }
 
@@ -126,7 +125,8 @@ export function listen(address: Address, fetch: Fetch, options: ListenOptions): 
       const given = pause(closeGraceMs);
       // `shutdown` breaks off the bodies that are still being read (seen on Deno 2.9.6), so what is being answered ends
       // first. Aborting it later throws where nobody can catch it: after the grace, what is left ends by itself.
-      await Promise.race([Promise.all(answering), given.over]);
+      const answered = answering > 0 && new Promise<void>((resolve) => allAnswered = resolve);
+      await Promise.race([answered, given.over]);
       await Promise.race([Promise.all([server.shutdown(), supervised]), given.over]);
       given.cancel();
     },

@@ -22,6 +22,8 @@ export interface Entry {
 export interface SourceTable {
   readonly byPath: ReadonlyMap<string, Entry>;
   readonly trusted: AddressSet;
+  /** Whether anything depends on who the peer is; to ask costs a call into the platform. */
+  readonly asksForPeers: boolean;
   readonly publicUrl?: string;
 }
 
@@ -50,7 +52,9 @@ export function createSourceTable(config: () => Config, clock: Clock): () => Sou
       });
     }
     buckets = kept;
-    return { byPath, trusted: parseAddressSet(from.server.trustedProxies), publicUrl: from.server.publicUrl };
+    const { trustedProxies, publicUrl } = from.server;
+    const asksForPeers = trustedProxies.length > 0 || [...byPath.values()].some(({ allowed }) => allowed !== undefined);
+    return { byPath, trusted: parseAddressSet(trustedProxies), asksForPeers, publicUrl };
   }
   return () => {
     const current = config();

@@ -6,7 +6,7 @@
 import type { Database, Plan, Value } from "./database.ts";
 import { claimFrom, countDueOf, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Claim, ClaimedDelivery, Credit } from "./record.ts";
+import type { Claim, ClaimedDelivery, Credit, QueueId } from "./record.ts";
 
 /** Most bytes of bodies that come along with a claim; a delivery whose share is larger has its body read by itself. */
 export const claimBytesMax = 4_194_304;
@@ -25,9 +25,8 @@ const readClaimed = createRowStatement(
 );
 
 /** What a claim took, bodies not yet complete. */
-export interface ClaimedRows {
+export interface ClaimedRows extends Pick<Claim, "nextDueAt" | "waiting"> {
   readonly rows: readonly Record<string, Value>[];
-  readonly nextDueAt?: number;
 }
 
 /** Plans one claim per queue with credit, and the question when to ask again. */
@@ -45,9 +44,13 @@ export function planClaim(
     statements: [...claims, ...reads, ...nexts],
     read(results) {
       const rows = results.slice(claims.length, claims.length + reads.length).flatMap((result) => result.rows);
-      const dues = results.slice(claims.length + reads.length).flatMap((result) => result.rows.map((row) => row.next));
-      const nextDueAt = Math.min(...dues.filter((due) => due !== null).map(Number));
-      return { rows, nextDueAt: Number.isFinite(nextDueAt) ? Math.ceil(nextDueAt) : undefined };
+      const asked = results.slice(claims.length + reads.length).flatMap((result) => result.rows);
+      const nextDueAt = Math.min(...asked.flatMap(({ next }) => next === null ? [] : [Number(next)]));
+      return {
+        rows,
+        nextDueAt: Number.isFinite(nextDueAt) ? Math.ceil(nextDueAt) : undefined,
+        waiting: asked.flatMap(({ queue, due }) => due === 1 ? [queue as QueueId] : []),
+      };
     },
   };
 }
@@ -75,7 +78,8 @@ export async function completeClaim(database: Database, claimed: ClaimedRows): P
       : row.item;
     deliveries.push(toClaimed(row, { raw, item: (item as string | null) ?? undefined }));
   }
-  return { deliveries: deliveries.sort((a, b) => a.seq - b.seq), nextDueAt: claimed.nextDueAt };
+  const { nextDueAt, waiting } = claimed;
+  return { deliveries: deliveries.sort((a, b) => a.seq - b.seq), nextDueAt, waiting };
 }
 
 async function readValue(database: Database, sql: string, id: Value): Promise<Value | undefined> {

@@ -58,7 +58,11 @@ export function createCommitGroup<Operation, Answer>(
   }
 
   async function drain(): Promise<void> {
-    while (queue.length > 0) await write(take());
+    while (queue.length > 0) {
+      await write(take());
+      // Whoever has just been answered may have more to write, a claim after a settlement above all: let it join.
+      if (queue.length > 0) await new Promise<void>(options.defer);
+    }
     writing = false;
     for (const resolve of idlers) resolve();
     idlers = [];

@@ -3,18 +3,6 @@
  * a remote server differ below this line and nowhere above it.
  */
 
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  type QueryResult,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from "kysely";
-import type { Tables } from "./schema.ts";
-
 /** A value that SQLite can bind and return. */
 export type Value = null | number | string | Uint8Array;
 
@@ -47,57 +35,4 @@ export interface Database {
 /** A statement broke a rule of the schema or carried a value that none can bind: the batch is undone, the database is fine. */
 export class ConstraintBroken extends Error {
   override readonly name = "ConstraintBroken";
-}
-
-/**
- * A Kysely whose queries run on `database`. Its transactions are refused: a write is a batch, because an interactive
- * transaction on a remote server is cut after five seconds.
- */
-export function createKysely(database: Database): Kysely<Tables> {
-  return new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new StatementDriver(database),
-      createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
-}
-
-class StatementDriver implements Driver {
-  readonly #connection: DatabaseConnection;
-
-  constructor(database: Database) {
-    this.#connection = {
-      async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-        const { rows } = await database.read(query as unknown as Statement);
-        return { rows: rows as unknown as Row[] };
-      },
-      streamQuery: () => {
-        throw new TypeError("the log's queries are paged, never streamed");
-      },
-    };
-  }
-
-  init(): Promise<void> {
-    return Promise.resolve();
-  }
-  acquireConnection(): Promise<DatabaseConnection> {
-    return Promise.resolve(this.#connection);
-  }
-  beginTransaction(): Promise<void> {
-    return Promise.reject(new TypeError("the log is written in batches, never in an interactive transaction"));
-  }
-  commitTransaction(): Promise<void> {
-    return Promise.resolve();
-  }
-  rollbackTransaction(): Promise<void> {
-    return Promise.resolve();
-  }
-  releaseConnection(): Promise<void> {
-    return Promise.resolve();
-  }
-  destroy(): Promise<void> {
-    return Promise.resolve();
-  }
 }

@@ -3,11 +3,10 @@
  * engines of a log: pause, concurrency, rate limit and breaker. A closed queue is one row read, never a scan.
  */
 
-import type { BreakerPolicy } from "../domain/breaker.ts";
 import { spacingMs } from "../domain/throttle.ts";
 import type { Statement, Value } from "./database.ts";
 import { createRowStatement } from "./rows.ts";
-import type { Credit, Lease } from "./record.ts";
+import type { Credit, Settlement } from "./record.ts";
 
 /** Stands for no limit where SQL wants a number. */
 const anyNumber = 2_147_483_647;
@@ -17,10 +16,10 @@ const doublingsMax = 20;
 
 /**
  * How many starts a bucket holds. Sums of spacings are rounded, so that a start may seem to lack a trifle when its time
- * has come: a thousandth of one is given. Nothing adds up from it, because what starts is taken out in full.
+ * has come: a thousandth of a millisecond is given. Nothing adds up from it, because what starts is taken out in full.
  */
 const startsHeld = (now: string, of: { rateAt: string; spacing: string; period: string }): string =>
-  `CAST((${now} - max(${of.rateAt}, ${now} - ${of.period})) / ${of.spacing} + 0.001 AS INTEGER)`;
+  `CAST((${now} - max(${of.rateAt}, ${now} - ${of.period}) + 0.001) / ${of.spacing} AS INTEGER)`;
 
 /**
  * How many deliveries may be claimed from a queue now, as a scalar over its row of `queues`. Parameters: `?3` now, `?4`
@@ -68,7 +67,7 @@ function creditParameters(credit: Credit, claim: { token: Value; boot: Value; no
 const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.column4", period: "v.column5" });
 
 /**
- * When the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
+ * Of each queue, whether it holds something due, and when the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
  * the end of that (always after now: who comes too early would not be told again), or the first delivery's own time if it
  * is later. Else the next delivery's own time; what is due
  * already only waits for others to end, and is woken by their end.
@@ -76,17 +75,18 @@ const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.colum
 const readNext = createRowStatement(
   5,
   (values) =>
-    `SELECT min(CASE WHEN gate > now
+    `SELECT id AS queue, CASE WHEN gate > now
       THEN max(gate, (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready'))
       ELSE (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at > now)
-    END) AS next
+    END AS next,
+      EXISTS (SELECT 1 FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at <= now) AS due
     FROM (SELECT q.id, v.column2 AS now, max(
         iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
         iif(v.column4 IS NULL OR ${heldNow} >= 1, 0, max(v.column2 + 1, q.rate_at + v.column4))) AS gate
       FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
 );
 
-/** The statements that answer, each in a row `next`, when it is worth claiming again. */
+/** The statements that answer, in a row for each queue that is not paused, `next` (when to claim again) and `due` (0 or 1). */
 export function nextDue(credits: readonly Credit[], now: number): Statement[] {
   return readNext(credits.map((credit) => [credit.queue, now, credit.breaker?.failures ?? null, ...rateOf(credit)]));
 }
@@ -97,19 +97,43 @@ const countFailure = `UPDATE queues SET failures = failures + 1, open_until = ii
   WHERE id = ?1 AND NOT (failures >= ?2 AND open_until > ?3)
     AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?6 AND token = ?7)`;
 
-const clearFailures = `UPDATE queues SET failures = 0, open_until = NULL
-  WHERE id = ?1 AND failures > 0 AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?2 AND token = ?3)`;
+/** The first value is the queue. Asks nothing of the deliveries unless it has failures to clear. */
+const clearFailures = createRowStatement(
+  2,
+  (values) =>
+    `UPDATE queues SET failures = 0, open_until = NULL WHERE id = ? AND failures > 0 AND EXISTS (
+     SELECT 1 FROM (${values}) AS v CROSS JOIN deliveries AS d ON d.seq = v.column1 AND d.token = v.column2)`,
+);
 
-/** The statement that counts an outcome against a queue's breaker; valid while the delivery's lease holds. */
-export function countOutcome(
-  delivery: Lease,
-  outcome: { failed: boolean; breaker: BreakerPolicy; now: number },
-): Statement {
-  const { queue, seq, token } = delivery;
-  const { failures, openMs, openMsMax } = outcome.breaker;
-  return outcome.failed
-    ? { sql: countFailure, parameters: [queue, failures, outcome.now, openMs, openMsMax, seq, token] }
-    : { sql: clearFailures, parameters: [queue, seq, token] };
+/** The statements that count outcomes against their queues' breakers, in order; valid while the deliveries' leases hold. */
+export function countOutcomes(settlements: readonly Settlement[]): Statement[] {
+  const statements: Statement[] = [];
+  const succeeded = new Map<number, [number, string][]>();
+  const clear = (): void => {
+    for (const [queue, leases] of succeeded) {
+      for (const { sql, parameters } of clearFailures(leases)) {
+        statements.push({ sql, parameters: [queue, ...parameters] });
+      }
+    }
+    succeeded.clear();
+  };
+  for (const { delivery: { queue, seq, token }, breaker, attempt } of settlements) {
+    if (breaker === undefined) continue;
+    if (attempt.outcome === "succeeded") {
+      const leases = succeeded.get(queue);
+      if (leases === undefined) succeeded.set(queue, [[seq, token]]);
+      else leases.push([seq, token]);
+    }
+    if (attempt.outcome !== "failed") continue;
+    clear(); // what succeeded before it is no part of the row that it may begin
+    const { failures, openMs, openMsMax } = breaker;
+    statements.push({
+      sql: countFailure,
+      parameters: [queue, failures, attempt.finishedAt, openMs, openMsMax, seq, token],
+    });
+  }
+  clear();
+  return statements;
 }
 
 function rateOf({ rateLimit }: Credit): [Value, Value] {

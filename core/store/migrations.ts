@@ -101,7 +101,7 @@ const migrations: readonly (readonly string[])[] = [[
   ) STRICT`,
   `CREATE INDEX deliveries_event ON deliveries (event_seq)`,
   `CREATE INDEX deliveries_ready ON deliveries (queue, due_at, seq, created_at) WHERE state = 'ready'`,
-  `CREATE INDEX deliveries_running ON deliveries (queue) WHERE state = 'running'`,
+  `CREATE INDEX deliveries_running ON deliveries (queue, token) WHERE state = 'running'`,
   `CREATE INDEX deliveries_lane ON deliveries (queue, lane, seq, finished_at) WHERE lane IS NOT NULL AND finished_at IS NULL`,
   `CREATE UNIQUE INDEX deliveries_lane_head ON deliveries (queue, lane)
     WHERE lane IS NOT NULL AND state IN ('ready', 'running', 'parked')`,

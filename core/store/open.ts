@@ -9,11 +9,12 @@ import type { Kysely } from "kysely";
 import { planAppend } from "./append.ts";
 import { completeClaim, planClaim, planCountDue } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
-import { createKysely, type Database, type Plan } from "./database.ts";
-import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults } from "./deliveries.ts";
+import type { Database, Plan } from "./database.ts";
+import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults, wasSettled } from "./deliveries.ts";
 import { planPauseQueue, planPauseSource } from "./pauses.ts";
 import { listLanes } from "./lanes.ts";
 import { type EngineWatch, watchEngines } from "./engines.ts";
+import { createKysely } from "./kysely.ts";
 import { type FileLock, lockFile, waitForHolders } from "./file_lock.ts";
 import {
   countDeliveries,
@@ -30,7 +31,7 @@ import { purgeBatch } from "./purge.ts";
 import { createExpiry } from "./retention.ts";
 import type { Tables } from "./schema.ts";
 import { type JudgeLost, recoverClaims } from "./recovery.ts";
-import { openSqlite } from "./sqlite.ts";
+import { openSqliteThread } from "./sqlite_thread.ts";
 import {
   type Appended,
   type NewRequest,
@@ -96,7 +97,7 @@ async function openFile(options: OpenStoreOptions): Promise<Store> {
     if (!await waitForHolders(`${path}.children.lock`, holdersLimitMs)) {
       throw new StoreUnavailable(`handlers of an earlier engine still run on ${path}; end them and start again`);
     }
-    database = openSqlite(path, options);
+    database = await openSqliteThread(path, options);
     return await ownLog(database, { ...options, lock });
   } catch (error) {
     await database?.close(); // before the lock goes: a second handle beside the next engine's would drop its locks
@@ -197,7 +198,9 @@ function createStore(
         throw error;
       }
     },
-    settle: (settlement) => group.submit({ kind: "settle", settlement }) as Promise<boolean>,
+    async settle(settlement) {
+      return await group.submit({ kind: "settle", settlement }) as boolean || await wasSettled(database, settlement);
+    },
     beat: (at) => opened.watch?.beat(at) ?? Promise.resolve(0),
     cancel: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "cancelled" })),
     skip: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "skipped" })),

@@ -101,6 +101,8 @@ export interface Claim {
   readonly deliveries: readonly ClaimedDelivery[];
   /** When the earliest delivery that is not due yet will be; undefined when there is none. */
   readonly nextDueAt?: number;
+  /** Which of the queues that were asked still hold something that is due. */
+  readonly waiting: readonly QueueId[];
 }
 
 /** The end of one attempt. */

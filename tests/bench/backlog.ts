@@ -1,9 +1,9 @@
 /**
- * A log that holds a backlog before the engine starts: written in a process of its own, straight into the tables, by the
- * shapes that the engine itself leaves behind.
+ * The logs of the benchmark that hold a backlog before the engine starts, each written in a process of its own.
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { type PendingDelivery, writeBacklog } from "../support/write_backlog.ts";
 import type { Rig } from "./rig.ts";
 import { serveLines } from "./line_server.ts";
 import { startProcess } from "./measured_process.ts";
@@ -15,8 +15,7 @@ import { startProcess } from "./measured_process.ts";
 export type Backlog = "blocked" | "waiting";
 
 const lanes = 10;
-const rowsPerTransaction = 20_000;
-const bodyBytes = 1_024;
+const yearMs = 365 * 86_400_000;
 
 /** Builds one and returns its folder. The engine makes the schema first, with the queue that is measured. */
 export async function buildBacklog(rig: Rig, backlog: Backlog): Promise<string> {
@@ -33,46 +32,29 @@ export async function buildBacklog(rig: Rig, backlog: Backlog): Promise<string> 
 }
 
 function write({ folder, rows, backlog }: { folder: string; rows: number; backlog: Backlog }): void {
-  const db = new DatabaseSync(`${folder}/weir.db`);
-  db.exec("PRAGMA synchronous = OFF"); // of this connection only: what it writes may be lost, the engine's may not
-  db.exec("PRAGMA foreign_keys = OFF");
-  const { id: queue } = db.prepare("SELECT id FROM queues").get() as { id: number };
-  const request = db.prepare("INSERT INTO requests (id, source, query, headers, raw) VALUES (?, 'bench', '', '{}', ?)");
-  const event = db.prepare(
-    `INSERT INTO events (id, request_id, source, type, sha256, received_at, config_hash)
-     VALUES (?, ?, 'bench', 'bench.event', ?, ?, '')`,
-  );
-  const delivery = db.prepare(
-    `INSERT INTO deliveries (id, event_seq, queue, lane, state, due_at, lineage, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  const raw = new TextEncoder().encode(JSON.stringify({ note: "x".repeat(bodyBytes - 11) }));
-  const sha256 = "0".repeat(64);
+  const file = `${folder}/weir.db`;
   const now = Date.now();
-  const later = now + 365 * 86_400_000;
+  writeBacklog(file, pending({ queue: readQueue(file), rows, backlog, now }), now);
+}
+
+function* pending(
+  { queue, rows, backlog, now }: { queue: number; rows: number; backlog: Backlog; now: number },
+): Generator<PendingDelivery> {
   const behindHeads = backlog === "blocked" ? rows * 0.9 : 0;
-  for (let at = 0; at < rows;) {
-    db.exec("BEGIN");
-    for (const end = Math.min(rows, at + rowsPerTransaction); at < end; at++) {
-      const name = `BACKLOG${String(at).padStart(20, "0")}`;
-      const inLane = at < behindHeads;
-      const state = inLane && at >= lanes ? "blocked" : "ready";
-      request.run(`req_${name}`, raw);
-      const { lastInsertRowid } = event.run(`evt_${name}`, `req_${name}`, sha256, now);
-      delivery.run(
-        `dlv_${name}`,
-        lastInsertRowid,
-        queue,
-        inLane ? `backlog-${at % lanes}` : null,
-        state,
-        state === "ready" ? later : now,
-        `dlv_${name}`,
-        now,
-      );
-    }
-    db.exec("COMMIT");
+  for (let at = 0; at < rows; at++) {
+    const lane = at < behindHeads ? `backlog-${at % lanes}` : undefined;
+    const isFollower = lane !== undefined && at >= lanes;
+    yield { queue, lane, state: isFollower ? "blocked" : "ready", dueAt: isFollower ? now : now + yearMs };
   }
-  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-  db.close();
+}
+
+function readQueue(file: string): number {
+  const db = new DatabaseSync(file, { readOnly: true });
+  try {
+    return Number(db.prepare("SELECT id FROM queues").get()!.id);
+  } finally {
+    db.close();
+  }
 }
 
 if (import.meta.main) {

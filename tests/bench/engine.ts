@@ -6,10 +6,10 @@ import { createWeir, type Handler } from "weir";
 import { standard } from "weir/plugins";
 import { buildRoutes, type EngineOrder, routeName } from "./bench_routes.ts";
 import { preciseNow, serveLines } from "./line_server.ts";
-import { watchSqlite } from "./sqlite_watch.ts";
+import { watchLog } from "./watched_log.ts";
 
 const order = JSON.parse(Deno.args[0]!) as EngineOrder;
-const sqlite = watchSqlite({ count: order.countSql ?? false });
+const log = watchLog({ count: order.countSql ?? false });
 const handlers: Record<string, Handler> = {
   paused: (_, { signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)),
   inline: () => preciseNow(),
@@ -49,9 +49,9 @@ await serveLines({ port: ingest.port }, async ({ step, count, at }) => {
         at: await new Promise<number>((resolve, reject) => waiting = { count: count as number, resolve, reject }),
       };
     case "check":
-      return { failed, pragmas: sqlite.pragmas() };
+      return { failed, pragmas: await log.pragmas() };
     case "sql":
-      return sqlite.counted();
+      return await log.counted();
     case "stop":
       await weir.stop({ graceMs: 0 });
       return { failed };

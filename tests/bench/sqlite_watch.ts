@@ -1,79 +1,88 @@
 /**
- * Looks over the shoulder of the engine's own SQLite connection. The pragmas of a connection can be asked of that
- * connection only, and a second one in the same process would drop the locks of the first.
+ * The thread of the engine's log with somebody looking over its shoulder: it runs the product's own worker, and answers
+ * questions about the connection in it. Pragmas can be asked of that connection only, and a second one in the same
+ * process would drop the locks of the first. Its other end is watched_log.ts.
  */
 
 import { DatabaseSync, StatementSync } from "node:sqlite";
 
-/** What was seen so far. */
-export interface SqliteWatch {
-  /** `journal_mode` and `synchronous` of the connection that wrote last. */
-  pragmas(): { journal_mode: unknown; synchronous: unknown };
-  /** Calls into SQLite and commits since the last call, and how long they took. */
-  counted(): { statements: number; commits: number; ms: number; commitMs: number; bySql: [string, number, number][] };
+/** What can be asked. */
+export interface Question {
+  readonly watch: "pragmas" | "counted";
 }
 
-/** Begins to watch; to be called before the engine opens its log. */
-export function watchSqlite(options: { count: boolean }): SqliteWatch {
-  let connection: DatabaseSync | undefined;
-  let statements = 0;
-  let commits = 0;
-  let ms = 0;
-  let commitMs = 0;
-  const bySql = new Map<string, { calls: number; ms: number }>();
+/** Calls into SQLite and commits since the last question, and how long they took. */
+export interface Counted {
+  readonly statements: number;
+  readonly commits: number;
+  readonly ms: number;
+  readonly commitMs: number;
+  readonly bySql: readonly [string, number, number][];
+}
 
-  const { exec, prepare } = DatabaseSync.prototype;
-  const note = (sql: string, started: number): void => {
-    const took = performance.now() - started;
-    statements++;
-    ms += took;
-    if (sql === "COMMIT") {
-      commits++;
-      commitMs += took;
-    }
-    const text = sql.replaceAll(/\s+/g, " ").replaceAll(/(\([?, ]+\), )+/g, "…").slice(0, 120);
-    const known = bySql.get(text) ?? { calls: 0, ms: 0 };
-    known.calls++;
-    known.ms += took;
-    bySql.set(text, known);
-  };
-  DatabaseSync.prototype.exec = function (sql) {
-    connection = this;
-    if (!options.count) return exec.call(this, sql);
-    const started = performance.now();
-    exec.call(this, sql);
-    note(sql, started);
-  };
-  if (options.count) {
-    for (const name of ["all", "get", "run"] as const) {
-      const call = StatementSync.prototype[name] as (...values: unknown[]) => unknown;
-      (StatementSync.prototype as unknown as Record<string, unknown>)[name] = function (
-        this: StatementSync,
-        ...values: unknown[]
-      ): unknown {
-        const started = performance.now();
-        const result = call.apply(this, values);
-        note(this.sourceSQL, started);
-        return result;
-      };
-    }
+/** `journal_mode` and `synchronous` of the connection that wrote last. */
+export interface Pragmas {
+  readonly journal_mode: unknown;
+  readonly synchronous: unknown;
+}
+
+const { exec, prepare } = DatabaseSync.prototype;
+const bySql = new Map<string, { calls: number; ms: number }>();
+let connection: DatabaseSync | undefined;
+
+DatabaseSync.prototype.exec = function (sql) {
+  connection = this;
+  return exec.call(this, sql);
+};
+
+function countStatements(): void {
+  for (const name of ["all", "get", "run"] as const) {
+    const call = StatementSync.prototype[name] as (...values: unknown[]) => unknown;
+    (StatementSync.prototype as unknown as Record<string, unknown>)[name] = function (
+      this: StatementSync,
+      ...values: unknown[]
+    ): unknown {
+      const started = performance.now();
+      const result = call.apply(this, values);
+      note(this.sourceSQL, performance.now() - started);
+      return result;
+    };
   }
+}
+
+function note(sql: string, ms: number): void {
+  const text = sql.replaceAll(/\s+/g, " ").replaceAll(/(\([?, ]+\), )+/g, "…").slice(0, 120);
+  const known = bySql.get(text) ?? { calls: 0, ms: 0 };
+  known.calls++;
+  known.ms += ms;
+  bySql.set(text, known);
+}
+
+function pragmas(): Pragmas {
+  if (connection === undefined) throw new Error("the engine has opened no SQLite connection on this thread");
+  const ask = (name: string): unknown => Object.values(prepare.call(connection!, `PRAGMA ${name}`).get() ?? {})[0];
+  return { journal_mode: ask("journal_mode"), synchronous: ask("synchronous") };
+}
+
+function counted(): Counted {
+  const rows = [...bySql].map(([sql, known]): [string, number, number] => [sql, known.calls, known.ms]);
+  const commit = bySql.get("COMMIT");
+  bySql.clear();
   return {
-    pragmas() {
-      if (connection === undefined) throw new Error("the engine has opened no SQLite connection on this thread");
-      const ask = (name: string): unknown => Object.values(prepare.call(connection!, `PRAGMA ${name}`).get() ?? {})[0];
-      return { journal_mode: ask("journal_mode"), synchronous: ask("synchronous") };
-    },
-    counted() {
-      const rows = [...bySql].map(([sql, known]): [string, number, number] => [sql, known.calls, known.ms]);
-      const counted = { statements, commits, ms, commitMs, bySql: rows.sort((a, b) => b[2] - a[2]) };
-      statements =
-        commits =
-        ms =
-        commitMs =
-          0;
-      bySql.clear();
-      return counted;
-    },
+    statements: rows.reduce((sum, [, calls]) => sum + calls, 0),
+    commits: commit?.calls ?? 0,
+    ms: rows.reduce((sum, [, , ms]) => sum + ms, 0),
+    commitMs: commit?.ms ?? 0,
+    bySql: rows.sort((a, b) => b[2] - a[2]),
   };
 }
+
+if (new URL(import.meta.url).searchParams.has("count")) countStatements();
+// Listens before the product's own worker does, so that a question never reaches it.
+globalThis.addEventListener("message", (event) => {
+  const { data } = event as MessageEvent<Partial<Question>>;
+  if (data.watch === undefined) return;
+  event.stopImmediatePropagation();
+  (globalThis as unknown as Worker).postMessage({ watched: data.watch === "pragmas" ? pragmas() : counted() });
+});
+await import("../../core/store/sqlite_worker.ts");

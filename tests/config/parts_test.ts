@@ -9,7 +9,10 @@ import { createLookup, substitute } from "../../core/config/environment.ts";
 import { didYouMean, formatIssue } from "../../core/config/issue.ts";
 import { type RoutesFile, routesJsonSchema } from "../../core/config/load.ts";
 import { formatPath } from "../../core/config/path.ts";
+import { loadPatterns } from "../../core/config/pattern.ts";
 import type { SchemaInput } from "../../core/config/schema.ts";
+
+await loadPatterns();
 
 Deno.test("RoutesFile: is what the schema takes", () => {
   // Fails to compile when one of the two says more than the other.
@@ -106,6 +109,22 @@ Deno.test("compileBodySchema: names the place of a mismatch", () => {
     [null, "/ must be object"],
   ];
   for (const [body, ...mismatches] of rows) assertEquals(compiled.check(body), mismatches);
+});
+
+Deno.test("compileBodySchema: a pattern is linear in the text, and one that cannot be is refused", () => {
+  const compiled = compileBodySchema(JSON.stringify({
+    properties: { a: { pattern: "^(a+)+$" }, b: { pattern: "^\\u0062\\/(?<n>\\d+)$" } },
+    patternProperties: { "^(c+)+$": { type: "string" } },
+  }));
+  if (!compiled.ok) throw new Error(compiled.reason);
+  const long = "a".repeat(100_000) + "!";
+  assertEquals(compiled.check({ a: "aaa", b: "b/12", [`${"c".repeat(100_000)}!`]: 1 }), []);
+  assertEquals(compiled.check({ a: long }), ['/a must match pattern "^(a+)+$"']);
+  assertEquals(compiled.check({ a: "aaa", b: "aaa" }).length, 1);
+  assertEquals(compiled.check({ cc: 1 }), ["/cc must be string"]);
+  const refused = compileBodySchema(JSON.stringify({ pattern: "^(?!secret)" }));
+  assertEquals(refused.ok, false);
+  assertEquals(!refused.ok && refused.reason.includes('"^(?!secret)" cannot be used'), true, JSON.stringify(refused));
 });
 
 Deno.test("compileBodySchema: a file that is no schema has a reason", () => {

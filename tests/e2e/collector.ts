@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { HistoryRecord, StartRecord } from "../support/history.ts";
+import type { EndRecord, HistoryRecord, StartRecord } from "../support/history.ts";
 
 /** What a handler of the kill project posts. */
 interface Report extends Omit<StartRecord, "kind" | "queue" | "proc"> {
@@ -17,8 +17,10 @@ export interface CollectorOptions {
   readonly records: HistoryRecord[];
   /** The name of the process behind a number that is seen for the first time. */
   identify(pid: number): string;
-  /** Called after each start is recorded. */
+  /** Called after each start is recorded, before whoever reports it is answered. */
   started(start: StartRecord): void;
+  /** Called after each end is recorded, before whoever reports it is answered. */
+  ended?(end: EndRecord): void;
   /** Whether a handler that can spin is to. */
   spins(key: string): boolean;
 }
@@ -44,8 +46,10 @@ export function createCollector(options: CollectorOptions): Collector {
   }
 
   function end(run: string, outcome: "succeeded" | "failed"): void {
-    records.push({ kind: "end", run, outcome });
+    const record = { kind: "end", run, outcome } as const;
+    records.push(record);
     if (outcome === "succeeded") succeeded++;
+    options.ended?.(record);
   }
 
   async function target(request: Request): Promise<Response> {

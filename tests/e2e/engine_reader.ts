@@ -3,9 +3,9 @@
  */
 
 import { createHash } from "node:crypto";
-import type { DeliveryRow } from "weir";
+import type { DeliveryRow, EventRow } from "weir";
 import { createClient } from "../../cli/client.ts";
-import type { DeliveryRecord, HistoryRecord } from "../support/history.ts";
+import type { DeliveryRecord, EventRecord, HistoryRecord } from "../support/history.ts";
 
 const pageRows = 500;
 /** How many events and deliveries are read one by one, for their bytes and results. */
@@ -29,14 +29,17 @@ export function readEngine({ adminUrl, token }: { adminUrl: string; token: strin
   return {
     async finishedDeliveries() {
       const { rows } = await client.deliveries({ state: "succeeded", limit: 100 });
-      return rows.map((row) => toRecord(row));
+      return rows.map(toRecord);
     },
 
     async rest(patienceMs) {
       let open = Infinity;
       for (let since = performance.now(); open > 0 && performance.now() - since < patienceMs;) {
         const { queues } = await client.status();
-        const now = queues.reduce((sum, { ready, blocked, running }) => sum + ready + blocked + running, 0);
+        const now = queues.reduce(
+          (sum, { ready, blocked, running, parked }) => sum + ready + blocked + running + parked,
+          0,
+        );
         if (now !== open) since = performance.now();
         open = now;
         await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
@@ -44,42 +47,47 @@ export function readEngine({ adminUrl, token }: { adminUrl: string; token: strin
     },
 
     async everything() {
-      const events = await readAll((before) => client.events({ before, limit: pageRows }));
-      const deliveries = await readAll((before) => client.deliveries({ before, limit: pageRows }));
-      const records = new Map<string, HistoryRecord>();
-      for (const { id, seq, idempotencyKey } of events) {
-        records.set(id, { kind: "event", id, seq, key: idempotencyKey ?? "" });
-      }
-      for (const row of deliveries) records.set(row.id, toRecord(row));
-      await each(spread(events), async ({ id, seq, idempotencyKey }) => {
-        const { rawBase64 } = await client.event(id);
+      const events = await readAll((before) => client.events({ before, limit: pageRows }), toEvent);
+      const deliveries = await readAll((before) => client.deliveries({ before, limit: pageRows }), toRecord);
+      const details = new Map<string, HistoryRecord>();
+      await each(spread(events), async (event) => {
+        const { rawBase64 } = await client.event(event.id);
         const digest = createHash("sha256").update(rawBase64, "base64").digest("hex");
-        records.set(id, { kind: "event", id, seq, key: idempotencyKey ?? "", digest });
+        details.set(event.id, { ...event, digest });
       });
-      const scripts = deliveries.filter(({ state, target }) => state === "succeeded" && target === "");
-      await each(spread(scripts), async (row) => {
-        const { result } = await client.delivery(row.id);
-        records.set(row.id, { ...toRecord(row), winner: result === undefined ? undefined : JSON.parse(result) });
+      const scripts = deliveries.filter(({ state, queue }) => state === "succeeded" && !queue.includes("/"));
+      await each(spread(scripts), async (delivery) => {
+        const { result } = await client.delivery(delivery.id);
+        details.set(delivery.id, { ...delivery, winner: result === undefined ? undefined : JSON.parse(result) });
       });
-      return [...records.values()];
+      return [...events, ...deliveries].map((record) => details.get(record.id) ?? record);
     },
   };
 }
 
-function toRecord(row: DeliveryRow): DeliveryRecord {
-  const { id, eventId, route, target, lane, seq, state, redeliveryOf } = row;
+function toEvent({ id, seq, idempotencyKey }: EventRow): EventRecord {
+  return { kind: "event", id, seq, key: idempotencyKey ?? "" };
+}
+
+/** A row of the API as a record. */
+export function toRecord(row: DeliveryRow): DeliveryRecord {
+  const { id, eventId, route, target, lane, seq, state, origin } = row;
   const queue = target === "" ? route : `${route}/${target}`;
+  // A replay repeats no certain delivery, and like a redelivery it is not what the event itself brought.
+  const redeliveryOf = row.redeliveryOf ?? (origin === "replay" ? "replay" : undefined);
   return { kind: "delivery", id, eventId, queue, lane, seq, state, redeliveryOf };
 }
 
-async function readAll<Row>(
+/** Every page, of which only the records are kept: of a large log the rows would not fit. */
+async function readAll<Row, Found>(
   page: (before?: number) => Promise<{ rows: readonly Row[]; nextBefore?: number }>,
-): Promise<Row[]> {
-  const all: Row[] = [];
+  toFound: (row: Row) => Found,
+): Promise<Found[]> {
+  const all: Found[] = [];
   let before: number | undefined;
   for (;;) {
     const { rows, nextBefore } = await page(before);
-    all.push(...rows);
+    for (const row of rows) all.push(toFound(row));
     if (nextBefore === undefined) return all;
     before = nextBefore;
   }

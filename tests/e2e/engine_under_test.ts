@@ -26,14 +26,16 @@ export interface EngineUnderTest {
   kill(signal: "SIGKILL" | "SIGTERM"): void;
 }
 
-/** Starts an engine. */
+/** Starts an engine. An import map takes the place of the one in deno.json. */
 export function startEngineUnderTest(
   routesFile: string,
   environment: Readonly<Record<string, string>>,
+  { importMap }: { importMap?: string } = {},
 ): EngineUnderTest {
+  const imports = importMap === undefined ? [] : [`--import-map=${importMap}`];
   const spawnedAtMs = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", main, "serve", "--config", routesFile],
+    args: ["run", "-A", ...imports, main, "serve", "--config", routesFile],
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
     stdout: "piped",

@@ -1,5 +1,5 @@
 /**
- * Many keys, each with its own order, and a third of the attempts failing: an engine in this process, with handlers that
+ * Many keys, each with its own order, and a share of the attempts failing: an engine in this process, with handlers that
  * write the history. Short in `order_test.ts`, long in `soak_order.ts`.
  */
 
@@ -7,13 +7,15 @@ import { createHash } from "node:crypto";
 import { createWeir, type Handler, type RoutesFile, type Weir } from "weir";
 import { standard } from "weir/plugins";
 import { localUrl } from "../../cli/client.ts";
-import { checkHistory } from "../support/check_history.ts";
-import type { HistoryRecord, HistoryReport } from "../support/history.ts";
+import type { Anomaly, HistoryRecord } from "../support/history.ts";
+import { createLaneHistories } from "../support/lane_histories.ts";
 import { readEngine } from "./engine_reader.ts";
 
 /** How long an engine may go without finishing anything before the rig gives up. */
 const patienceMs = 30_000;
 const publishers = 64;
+/** Successes between two words on how it goes. */
+const sayEvery = 50_000;
 
 /** How much of it. */
 export interface OrderSize {
@@ -21,60 +23,78 @@ export interface OrderSize {
   readonly eventsPerKey: number;
 }
 
-/** What came of it. */
-export interface OrderReport {
-  readonly history: HistoryReport;
-  /** From the first publication to the last success. */
-  readonly tookMs: number;
-  /** Deliveries that succeeded. */
-  readonly succeeded: number;
+/** How {@link runOrderRig} is run, beyond its size. */
+export interface OrderOptions {
+  /** Share of the attempts that fail, below 1. */
+  readonly failing: number;
+  readonly say?: (line: string) => void;
 }
 
-/** Publishes the events of all keys at once, waits until all are done, and judges the order. */
-export async function runOrderRig({ keys, eventsPerKey }: OrderSize): Promise<OrderReport> {
-  const records: HistoryRecord[] = [];
+/** What came of it. */
+export interface OrderReport {
+  readonly anomalies: readonly Anomaly[];
+  /** Events in the log at the end. */
+  readonly events: number;
+  readonly attempts: number;
+  readonly failed: number;
+  /** Deliveries that succeeded. */
+  readonly succeeded: number;
+  /** From the first publication to the last success. */
+  readonly tookMs: number;
+}
+
+/** Publishes the events of all keys in turns, waits until all are done, and judges the order. */
+export async function runOrderRig(
+  { keys, eventsPerKey }: OrderSize,
+  { failing, say = () => {} }: OrderOptions,
+): Promise<OrderReport> {
+  const histories = createLaneHistories(keys, (key) => Number(key.split("/")[0]));
+  const total = keys * eventsPerKey;
   let succeeded = 0;
+  let attempts = 0;
   const ordered: Handler = async (event, ctx) => {
-    const run = crypto.randomUUID();
+    const run = `run-${attempts++}`;
     const { idempotencyKey: key, orderingKey: lane } = event;
     const { deliveryId: delivery, attempt } = ctx;
+    const records = histories.of(key!);
     records.push({ kind: "start", run, queue: "ordered", delivery, key: key!, lane, attempt });
-    const [chance, turns] = createHash("sha256").update(`${key}/${attempt}`).digest();
+    const digest = createHash("sha256").update(`${key}/${attempt}`).digest();
     // Other work gets in between, so that attempts that are let in together would be seen together.
-    for (let turn = 0; turn < turns! % 4; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
-    const fails = chance! % 3 === 0;
+    for (let turn = 0; turn < digest[0]! % 4; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    const fails = digest.readUInt32BE(1) < failing * 2 ** 32;
     records.push({ kind: "end", run, outcome: fails ? "failed" : "succeeded" });
-    if (fails) throw new Error("one of the third that fails");
-    succeeded++;
+    if (fails) throw new Error("one of those that fail");
+    if (++succeeded % sayEvery === 0) say(`${succeeded} of ${total} succeeded, ${attempts} attempts`);
     return run;
   };
   const routes = {
     ordered: { from: "app", order_by: "body.lane", concurrency: 200, retry: { attempts: 30, schedule: ["10ms"] } },
   };
   await using engine = await startEngine(routes, { ordered });
-  const total = keys * eventsPerKey;
   const begunAt = performance.now();
+  const queues = ["ordered"];
   let ops = 0;
-  const publish = async (lane: number) => {
-    for (let n = 0; n < eventsPerKey; n++) {
-      const op = ops++;
-      const key = `${lane}/${n}`;
-      records.push({ kind: "ingest", step: "invoke", op, key, lane: `lane-${lane}`, queues: ["ordered"] });
-      const body = { lane: `lane-${lane}` };
-      const { id, status } = await engine.weir.publish({ source: "app", type: "t", body, idempotencyKey: key });
-      records.push({ kind: "ingest", step: "ok", op, eventId: id, status });
-    }
+  const publish = async (key: string, lane: string) => {
+    const records = histories.of(key);
+    const op = ops++;
+    records.push({ kind: "ingest", step: "invoke", op, key, lane, queues });
+    const { id, status } = await engine.weir.publish({ source: "app", type: "t", body: { lane }, idempotencyKey: key });
+    records.push({ kind: "ingest", step: "ok", op, eventId: id, status });
   };
-  const lanes = Array.from({ length: keys }, (_, lane) => lane).values();
-  await Promise.all(Array.from({ length: publishers }, async () => {
-    for (const lane of lanes) await publish(lane);
+  // A key has one publisher, which waits for each answer; its events are far apart, so that all keys are busy at once.
+  await Promise.all(Array.from({ length: publishers }, async (_, publisher) => {
+    for (let n = 0; n < eventsPerKey; n++) {
+      for (let lane = publisher; lane < keys; lane += publishers) await publish(`${lane}/${n}`, `lane-${lane}`);
+    }
   }));
   await engine.reach(() => succeeded >= total, () => `${succeeded} of ${total} succeeded`);
   const tookMs = performance.now() - begunAt;
   await engine.settled(total);
-  records.push({ kind: "final" });
-  for (const record of await engine.readLog()) records.push(record);
-  return { history: checkHistory(records), tookMs, succeeded };
+  say("all succeeded; reading the log");
+  const log = await engine.readLog();
+  const events = log.filter(({ kind }) => kind === "event").length;
+  const anomalies = histories.judge(log);
+  return { anomalies, events, attempts, failed: attempts - succeeded, succeeded, tookMs };
 }
 
 /**

@@ -1,15 +1,34 @@
 /**
- * `deno task soak:order`: 1,000 keys x 20 events with a third of the attempts failing, and the pace of healthy keys
- * beside one that is stuck. Prints the figures.
+ * `deno task soak:order -- [--keys 1000] [--events 20000] [--failing 0.33]`: many keys with a share of the attempts
+ * failing, and the pace of healthy keys beside one that is stuck. Prints the figures and every anomaly; exits 1 when
+ * there is one. The long form is `--keys 10000 --events 1000000 --failing 0.2`: seven minutes of a core, and 2 GB.
  */
 
+import { parseArgs } from "node:util";
 import { measureBesideStuckHead, runOrderRig } from "./order_rig.ts";
 
-const { history, tookMs, succeeded } = await runOrderRig({ keys: 1_000, eventsPerKey: 20 });
-for (const { name, subject, detail } of history.anomalies.slice(0, 50)) console.log(`${name} ${subject}: ${detail}`);
+const { values } = parseArgs({
+  args: Deno.args.filter((each) => each !== "--"),
+  options: {
+    keys: { type: "string", default: "1000" },
+    events: { type: "string", default: "20000" },
+    failing: { type: "string", default: "0.33" },
+  },
+});
+const keys = Number(values.keys);
+const begunAt = performance.now();
+const { anomalies, events, attempts, failed, succeeded, tookMs } = await runOrderRig(
+  { keys, eventsPerKey: Math.ceil(Number(values.events) / keys) },
+  { failing: Number(values.failing), say: (line) => console.log(`${secondsSince(begunAt)} s: ${line}`) },
+);
+for (const { name, subject, detail } of anomalies.slice(0, 50)) console.log(`${name} ${subject}: ${detail}`);
+const count = (name: string) => anomalies.filter((anomaly) => anomaly.name === name).length;
 console.log(
-  `order: ${history.events} events, ${history.runs} attempts, ${history.failed} failed; ` +
-    `${history.anomalies.length} anomalies; ${Math.round(succeeded / tookMs * 1_000)} events/s`,
+  `order: ${keys} keys, ${events} events, ${attempts} attempts, ${failed} failed; ${count("REORDER")} inversions, ` +
+    `${count("OVERLAP")} overlaps, ${anomalies.length} anomalies; ${
+      Math.round(succeeded / tookMs * 1_000)
+    } events/s, ` +
+    `judged after ${secondsSince(begunAt)} s`,
 );
 
 const size = { keys: 200, eventsPerKey: 50 };
@@ -22,4 +41,8 @@ for (let round = 0; round < 5; round++) {
 }
 ratios.sort((a, b) => a - b);
 console.log(`stuck head: the others keep ${ratios[2]!.toFixed(2)} of their pace (median of five)`);
-Deno.exit(history.anomalies.length === 0 ? 0 : 1);
+Deno.exit(anomalies.length === 0 ? 0 : 1);
+
+function secondsSince(at: number): number {
+  return Math.round((performance.now() - at) / 1_000);
+}

@@ -76,6 +76,23 @@ Deno.test("intake: what cannot be parsed is 400, what does not fit is 422, and n
   assertEquals(engine.observed.some((o) => o.kind === "event.received"), false);
 });
 
+Deno.test("intake: a question without proof is answered only where the provider says so, and nothing is logged", async () => {
+  await using engine = await startEngine({
+    sources: { slack: { provider: "slack", secret: "a-secret-of-sufficient-length" } },
+    routes: { work: { from: "slack" } },
+    handlers: { work: () => {} },
+  });
+  const ask = (body: string): Promise<Response> => {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    return engine.weir.fetch(new Request("http://localhost/hooks/slack", { method: "POST", headers, body }));
+  };
+  const answers = [await ask("token=x&ssl_check=1"), await ask("command=%2Fdeploy")];
+  assertEquals(answers.map(({ status }) => status), [200, 401]);
+  assertEquals(await answers[0]!.text(), "");
+  await answers[1]!.body?.cancel();
+  assertEquals(engine.observed.flatMap(({ kind }) => kind === "event.received" ? [kind] : []), []);
+});
+
 Deno.test("intake: an expression that fails parks the delivery, a missing field does not match", async () => {
   await using engine = await startEngine({
     sources: { one: none },

@@ -131,6 +131,20 @@ Deno.test("time: a timeout is measured by the clock that nobody sets", async () 
   );
 });
 
+Deno.test("time: a timeout counts from the start of the attempt, however late that is (trap: a timeout measured from the due time)", async () => {
+  const route = { delay: "1s", timeout: "10m", retry: { attempts: 1 } };
+  await using engine = await start(route, () => new Promise(() => {}));
+  await publish(engine, 1);
+  await until("it is to be looked for in a second", () => engine.clock.isDueIn(1_000));
+  engine.clock.advance(24 * hourMs); // in one step: it is claimed when it has been due for a day
+  await until("its timer is set", () => engine.clock.isDueIn(10 * minuteMs));
+  await pass(engine, 10 * minuteMs - 1, 5 * minuteMs);
+  assertEquals(engine.observed.some((o) => o.kind === "delivery.attempted" && o.queue === "work"), false);
+  engine.clock.advance(1);
+  const ended = await engine.seen("delivery.attempted", (o) => o.queue === "work");
+  assertEquals([ended.reason, ended.durationMs], ["failed 1 of 1 attempts; timed out after 10m", 10 * minuteMs]);
+});
+
 Deno.test("time: work that is there when the clock is set back runs at once if it is due, whatever the clock says", async () => {
   await using engine = await start({}, () => {});
   engine.clock.jump(-24 * hourMs);

@@ -9,7 +9,7 @@ import type { Statement } from "../../core/store/database.ts";
 export const commitKinds = {
   append: /INSERT INTO events/,
   claim: /^UPDATE deliveries SET state = 'running'/,
-  settle: /^UPDATE deliveries SET state = \?, due_at/,
+  settle: /^UPDATE deliveries SET state = v.column3, due_at/,
   recover: /SELECT seq, executions, claimed_at, \?, 'interrupted'/,
   cancel: /^UPDATE deliveries SET state = \?, finished_at/,
   resume: /^UPDATE deliveries SET state = 'ready', due_at = \?, failures = 0/,

@@ -25,12 +25,23 @@ function createWriter(options: { held?: boolean; fail?: (group: readonly string[
     bytes: (operation) => Number(operation.split(":")[1] ?? 0),
     defer: (run) => void deferred.push(run),
   });
+  const turn = (): void => deferred.splice(0).forEach((run) => run());
   return {
     group,
     groups,
     committed,
     /** Lets the thread take the events that wait for it. */
-    turn: () => deferred.splice(0).forEach((run) => run()),
+    turn,
+    /** The same, again and again until `done` has come. */
+    async turnUntil<Done>(done: Promise<Done>): Promise<Done> {
+      let isDone = false;
+      done.finally(() => isDone = true).catch(() => {});
+      while (!isDone) {
+        turn();
+        await Promise.resolve();
+      }
+      return await done;
+    },
     release() {
       open.resolve();
       open = Promise.withResolvers();
@@ -48,32 +59,38 @@ Deno.test("commitGroup: what is submitted in one turn is one group, in order, ea
 });
 
 Deno.test("commitGroup: what arrives while it writes is the next group", async () => {
-  const { group, groups, turn, release } = createWriter({ held: true });
+  const { group, groups, turn, turnUntil, release } = createWriter({ held: true });
   const first = group.submit("a");
   turn();
   const later = ["b", "c", "d"].map((operation) => group.submit(operation));
   assertEquals(groups, [["a"]]);
   release();
-  await Promise.all([first, ...later]);
+  await turnUntil(Promise.all([first, ...later]));
   assertEquals(groups, [["a"], ["b", "c", "d"]]);
 });
 
-Deno.test("commitGroup: a group holds no more than groupItemsMax operations", async () => {
-  const { group, groups, turn } = createWriter();
-  const all = Promise.all(Array.from({ length: 2 * groupItemsMax + 1 }, (_, i) => group.submit(`${i}`)));
+Deno.test("commitGroup: who submits again upon an answer joins those who have waited meanwhile", async () => {
+  const { group, groups, turn, turnUntil, release } = createWriter({ held: true });
+  const chain = group.submit("a").then(() => group.submit("a again"));
   turn();
-  await all;
+  const waiting = group.submit("b");
+  release();
+  await turnUntil(Promise.all([chain, waiting]));
+  assertEquals(groups, [["a"], ["b", "a again"]]);
+});
+
+Deno.test("commitGroup: a group holds no more than groupItemsMax operations", async () => {
+  const { group, groups, turnUntil } = createWriter();
+  await turnUntil(Promise.all(Array.from({ length: 2 * groupItemsMax + 1 }, (_, i) => group.submit(`${i}`))));
   assertEquals(groups.map(({ length }) => length), [groupItemsMax, groupItemsMax, 1]);
   assertEquals(groups.flat(), Array.from({ length: 2 * groupItemsMax + 1 }, (_, i) => `${i}`));
 });
 
 Deno.test("commitGroup: a group holds no more than groupBytesMax, but a larger operation goes alone", async () => {
-  const { group, groups, turn } = createWriter();
+  const { group, groups, turnUntil } = createWriter();
   const half = groupBytesMax / 2;
   const operations = [`a:${half}`, `b:${half}`, `c:1`, `d:${groupBytesMax + 1}`, `e:1`, `f:${groupBytesMax}`];
-  const all = Promise.all(operations.map((operation) => group.submit(operation)));
-  turn();
-  await all;
+  await turnUntil(Promise.all(operations.map((operation) => group.submit(operation))));
   assertEquals(groups.map((of) => of.map(([name]) => name).join("")), ["ab", "c", "d", "e", "f"]);
 });
 
@@ -131,7 +148,7 @@ Deno.test("commitGroup: idle resolves when everything is written, at once when t
   await Promise.resolve();
   assertEquals(idle, false);
   writer.release();
-  await idling;
+  await writer.turnUntil(idling);
   assertEquals(writer.committed, ["a", "b", "c"]);
   await Promise.all(submitted);
 });

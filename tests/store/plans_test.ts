@@ -6,7 +6,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
 import { planClaim, planCountDue } from "../../core/store/claims.ts";
-import { createKysely, type Database, type Statement } from "../../core/store/database.ts";
+import type { Database, Statement } from "../../core/store/database.ts";
+import { createKysely } from "../../core/store/kysely.ts";
 import {
   planEnd,
   planReclaim,
@@ -42,7 +43,7 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
   ]],
   ["claim", planClaim(credits, claim).statements, [
     "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
-    "d USING INDEX deliveries_running (queue=?)",
+    "d USING INDEX deliveries_running (queue=? AND token=?)",
     "d USING COVERING INDEX deliveries_ready (queue=? AND due_at>?)",
     "r USING INDEX sqlite_autoindex_requests_1 (id=?)",
   ]],

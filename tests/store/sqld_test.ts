@@ -159,22 +159,25 @@ testServer("openStore: engines that start at the same moment make the schema onc
   assertEquals(ids, [[1], [1], [1], [1]]);
 });
 
-testServer("beat: a silent engine's work is taken over, and its late end refused", async (fixture) => {
-  const { store: silent, queue } = await openWithQueue(fixture);
-  const { store: other } = await openWithQueue(fixture);
-  await other.append(newRequest({ queues: [queue], lane: "a" }));
-  const taken = await claimOne(silent, queue);
-  assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
-  assertEquals(await other.beat({ now: 10_000 + takeoverMs - 1, monotonic: takeoverMs - 1 }), 0);
-  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
-  assertEquals(await silent.settle(settlement(taken, "succeeded")), false);
-  const again = await claimOne(other, queue, 90_000);
-  assertEquals([again.id, again.executions, again.failures], [taken.id, 2, 0]);
-  const attempts = (await other.delivery(again.id))!.attempts;
-  assertEquals(attempts.map(({ n, outcome, reason }) => [n, outcome, reason]), [
-    [1, "interrupted", "the engine that ran it is gone"],
-  ]);
-});
+testServer(
+  "beat: a silent engine's work is taken over, and its late end refused (trap: a lock with no expiry)",
+  async (fixture) => {
+    const { store: silent, queue } = await openWithQueue(fixture);
+    const { store: other } = await openWithQueue(fixture);
+    await other.append(newRequest({ queues: [queue], lane: "a" }));
+    const taken = await claimOne(silent, queue);
+    assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
+    assertEquals(await other.beat({ now: 10_000 + takeoverMs - 1, monotonic: takeoverMs - 1 }), 0);
+    assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+    assertEquals(await silent.settle(settlement(taken, "succeeded")), false);
+    const again = await claimOne(other, queue, 90_000);
+    assertEquals([again.id, again.executions, again.failures], [taken.id, 2, 0]);
+    const attempts = (await other.delivery(again.id))!.attempts;
+    assertEquals(attempts.map(({ n, outcome, reason }) => [n, outcome, reason]), [
+      [1, "interrupted", "the engine that ran it is gone"],
+    ]);
+  },
+);
 
 testServer("beat: an engine that beats keeps its work, whatever the clocks say", async (fixture) => {
   const { store: alive, queue } = await openWithQueue(fixture);

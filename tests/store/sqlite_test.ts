@@ -4,7 +4,8 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
-import { ConstraintBroken, createKysely } from "../../core/store/database.ts";
+import { ConstraintBroken } from "../../core/store/database.ts";
+import { createKysely } from "../../core/store/kysely.ts";
 import { migrate, schemaVersion } from "../../core/store/migrations.ts";
 import { openStore } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
@@ -86,7 +87,7 @@ testInFolder("openStore: a log of a newer program is refused and let go", async 
 });
 
 testInFolder(
-  "openStore: what the last engine left running is ready at once, and the attempt says so",
+  "openStore: what the last engine left running is ready at once, and the attempt says so (trap: a lock with no expiry)",
   async (folder) => {
     const opened = await openWithQueue({ open: () => open(folder), [Symbol.asyncDispose]: () => Promise.resolve() });
     await opened.store.append(

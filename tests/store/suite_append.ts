@@ -184,7 +184,9 @@ export const appendTests: Record<string, StoreTest> = {
     assertEquals(await states(store), ["ready", "blocked", "blocked", "blocked"]);
   },
 
-  async "append: a request's events are in the log together or not at all"(fixture) {
+  async "append: a request's events are in the log together with their keys, or not at all (trap: dedupe outside the event's transaction)"(
+    fixture,
+  ) {
     const { store, queue } = await openWithQueue(fixture);
     const request = newRequest([{ key: "a", queues: [queue] }, { key: "b", queues: [queue] }, {
       key: "c",

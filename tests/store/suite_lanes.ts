@@ -33,7 +33,7 @@ export const laneTests: Record<string, StoreTest> = {
     assertEquals(await claimAll(store, queue), []);
   },
 
-  async "settle: a retry keeps the head's place, however often"(fixture) {
+  async "settle: a retry keeps the head's place, however often (trap: a retry moved to the back of its key)"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const [first, second] = await appendLanes(store, queue, ["a", "a"]);
     for (let n = 1; n <= 3; n++) {
@@ -166,7 +166,9 @@ export const laneTests: Record<string, StoreTest> = {
     assertEquals((await claimOne(store, queue)).id, "dlv_again");
   },
 
-  async "redeliver: no idempotency key stands in its way"(fixture) {
+  async "redeliver: no idempotency key stands in its way (trap: a manual retry eaten by its own idempotency key)"(
+    fixture,
+  ) {
     const { store, queue } = await openWithQueue(fixture);
     const request = newRequest({ key: "k", queues: [queue] });
     await store.append(request);

@@ -59,7 +59,25 @@ export const leaseTests: Record<string, StoreTest> = {
     assertEquals(taken.filter(([of]) => of === queue).map(([, at]) => at).sort(), [1_000, 2_000]);
     assertEquals(taken.filter(([of]) => of === other).map(([, at]) => at), [1_000]);
     assertEquals((await store.claim([{ queue, limit: 0 }], { token: "t2", now: 9_000 })).deliveries, []);
-    assertEquals(await store.claim([], { token: "t3", now: 9_000 }), { deliveries: [], nextDueAt: undefined });
+    assertEquals(await store.claim([], { token: "t3", now: 9_000 }), {
+      deliveries: [],
+      nextDueAt: undefined,
+      waiting: [],
+    });
+  },
+
+  async "claim: names the queues that still hold something due, paused ones apart"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const [other, paused] = await store.registerQueues([{ route: "mirror", target: "ci" }, {
+      route: "off",
+      target: "",
+    }]);
+    await store.pauseQueue({ route: "off", target: "" }, { at: 1, reason: "a person" });
+    for (let n = 0; n < 2; n++) await store.append(newRequest({ queues: [queue, other!, paused!] }));
+    const credits = [{ queue, limit: 1 }, { queue: other!, limit: 2 }, { queue: paused!, limit: 2 }];
+    const { waiting } = await store.claim(credits, { token: "t1", now: 9_000 });
+    assertEquals(waiting, [queue]);
+    assertEquals((await store.claim([credits[0]!], { token: "t2", now: 9_000 })).waiting, []);
   },
 
   async "claim: says when the earliest that is not due yet will be"(fixture) {
@@ -135,6 +153,20 @@ export const leaseTests: Record<string, StoreTest> = {
     assertEquals(await Promise.all(ends.map((end) => store.settle(end))), [true, false]);
     const detail = await store.delivery(delivery.id);
     assertEquals([detail?.state, detail?.attempts.map(({ outcome }) => outcome)], ["succeeded", ["succeeded"]]);
+  },
+
+  async "settle: tried again because its answer was lost, it says that the lease held, and counts once"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    for (const state of ["succeeded", "ready", "dead"] as const) {
+      await store.append(newRequest({ queues: [queue] }));
+      const end = settlement(await claimOne(store, queue), state, { dueAt: 900_000 });
+      assertEquals([await store.settle(end), await store.settle(end)], [true, true], state);
+      const other = { ...end, attempt: { ...end.attempt, finishedAt: end.attempt.finishedAt + 1 } };
+      assertEquals(await store.settle(other), false, "an end that nobody wrote");
+      const detail = await store.delivery(end.delivery.id);
+      assertEquals([detail?.state, detail?.attempts.length], [state, 1]);
+      assertEquals(detail?.failures, end.transition.failures);
+    }
   },
 
   async "settle: counts failures and deaths as it is told"(fixture) {

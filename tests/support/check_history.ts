@@ -18,9 +18,9 @@ const defaultLimits: HistoryLimits = { slots: 512, outliveMsMax: 5_000 };
 export function checkHistory(records: readonly HistoryRecord[], limits: Partial<HistoryLimits> = {}): HistoryReport {
   const { slots, outliveMsMax } = { ...defaultLimits, ...limits };
   const history = indexHistory(records);
-  const { crashes, exits, runs, ingests } = history;
-  const repeats = findRepeats(history);
-  const repeatedMax = (crashes.size + exits.size) * slots;
+  const { crashes, pauses, exits, runs, ingests } = history;
+  const repeats = findRepeats(history, slots);
+  const repeatedMax = (crashes.size + exits.size + [...pauses.values()].flat().length) * slots;
   const anomalies = [
     ...checkAnswers(history),
     ...checkOrigins(history),
@@ -49,6 +49,7 @@ export function checkHistory(records: readonly HistoryRecord[], limits: Partial<
     failed: [...runs.values()].filter(({ end }) => end?.outcome === "failed").length,
     repeated: repeats.count,
     repeatedMax,
+    repeatedMost: repeats.most,
     crashes: crashes.size,
   };
 }
@@ -87,8 +88,9 @@ function checkOrigins({ runs, ingestsOf }: IndexedHistory): Anomaly[] {
 }
 
 /** Finds work that ran again after it was done: allowed only when a death came between the two. */
-function findRepeats(history: IndexedHistory): { anomalies: Anomaly[]; count: number } {
+function findRepeats(history: IndexedHistory, slots: number): { anomalies: Anomaly[]; count: number; most: number } {
   const anomalies: Anomaly[] = [];
+  const byBoot = new Map<string, number>();
   let count = 0;
   for (const [delivery, runs] of Map.groupBy(history.runs.values(), ({ start }) => start.delivery)) {
     const finishedAt = history.seenFinished.get(delivery) ?? Infinity;
@@ -99,19 +101,30 @@ function findRepeats(history: IndexedHistory): { anomalies: Anomaly[]; count: nu
       const done = runs.slice(0, at).findLast(({ end }) => end?.outcome === "succeeded");
       if (done === undefined) return;
       // One crash makes one success be repeated; how many attempts that takes is chance.
-      if (run.end?.outcome === "succeeded") count++;
+      if (run.end?.outcome === "succeeded") {
+        count++;
+        const { boot } = done.start;
+        if (boot !== undefined) byBoot.set(boot, (byBoot.get(boot) ?? 0) + 1);
+      }
       if (diedBetween(history, done, run)) return;
       const detail = `${name(run.start)} began although ${name(done.start)} had done it, and nothing died in between`;
       anomalies.push({ name: "RERUN", subject: delivery, detail });
     });
   }
-  return { anomalies, count };
+  // A process of a handler can die without its engine, and then more than once.
+  for (const [boot, repeated] of history.exits.size === 0 ? byBoot : []) {
+    if (repeated <= slots) continue;
+    const detail = `the death of one engine made ${repeated} successes be repeated; it had ${slots} slots`;
+    anomalies.push({ name: "RERUN", subject: boot, detail });
+  }
+  return { anomalies, count, most: Math.max(0, ...byBoot.values()) };
 }
 
 function diedBetween(history: IndexedHistory, first: Run, second: Run): boolean {
   const { boot, proc } = first.start;
   const exitAt = proc === undefined ? undefined : history.exits.get(proc);
   if (exitAt !== undefined && exitAt < second.at) return true;
+  if (boot !== undefined && history.pauses.get(boot)?.some((at) => first.at < at && at < second.at)) return true;
   if (boot !== undefined) return (history.crashes.get(boot)?.at ?? Infinity) < second.at;
   return [...history.crashes.values()].some(({ at }) => at > first.at && at < second.at);
 }

@@ -168,8 +168,10 @@ Deno.test("checkHistory: more repetitions than the crashes explain are a RERUN",
     }
     history.push({ kind: "crash", boot, atMs: 0 });
   }
-  assertEquals(checkHistory(history, { slots: 2 }).anomalies, []);
-  assertEquals(checkHistory(history, { slots: 1 }).anomalies.map(({ name }) => name), ["RERUN"]);
+  const rerun = (slots: number) => checkHistory(history, { slots }).anomalies.map(({ subject }) => subject);
+  assertEquals(rerun(3), []);
+  assertEquals(rerun(2), ["b0"]); // what one death explains
+  assertEquals(rerun(1), ["b0", "all"]); // what all of them explain
 });
 
 Deno.test("checkHistory: a request in flight at a crash may overlap its repetition, one without a crash may not", () => {
@@ -185,6 +187,24 @@ Deno.test("checkHistory: a request in flight at a crash may overlap its repetiti
   assertEquals(checkHistory(history).anomalies, []);
   const uncrashed = history.filter(({ kind }) => kind !== "crash");
   assert(checkHistory(uncrashed).anomalies.some(({ name }) => name === "OVERLAP"));
+});
+
+Deno.test("checkHistory: work of an engine that stood still may be done again, work that it begins later may not", () => {
+  const start = { kind: "start", queue: "q", delivery: "d", key: "k" } as const;
+  const sent: HistoryRecord = { kind: "ingest", step: "invoke", op: 0, key: "k" };
+  const first: HistoryRecord[] = [{ ...start, run: "1", boot: "b0" }, { kind: "end", run: "1", outcome: "succeeded" }];
+  const again: HistoryRecord[] = [{ ...start, run: "2", boot: "b1" }, { kind: "end", run: "2", outcome: "succeeded" }];
+  const pause: HistoryRecord = { kind: "pause", boot: "b0" };
+  assertEquals(checkHistory([sent, ...first, pause, ...again]).anomalies, []);
+  for (const history of [[sent, pause, ...first, ...again], [sent, ...first, { ...pause, boot: "b1" }, ...again]]) {
+    assertEquals(checkHistory(history).anomalies.map(({ name }) => name).includes("RERUN"), true);
+  }
+  const settled: HistoryRecord[] = [{ kind: "final" }, { kind: "event", id: "e", seq: 1, key: "k" }];
+  const row = { kind: "delivery", id: "d", eventId: "e", queue: "q", seq: 1, state: "succeeded" } as const;
+  const winners = ["1", "2"].map((winner) =>
+    checkHistory([sent, ...first, pause, ...again, ...settled, { ...row, winner }])
+  );
+  assertEquals(winners.map(({ anomalies }) => anomalies.map(({ name }) => name)), [["ZOMBIE"], []]);
 });
 
 Deno.test("checkHistory: a request without an answer may be in the log, or not", () => {

@@ -66,6 +66,8 @@ export interface EndRecord {
 export type ProcessRecord =
   /** The engine `boot` was killed. Nothing that it began counts as begun by another. */
   | { readonly kind: "crash"; readonly boot: string; readonly atMs: number }
+  /** The engine `boot` stood still from here for so long that another took its work over: what it had begun may be repeated. */
+  | { readonly kind: "pause"; readonly boot: string }
   /** A handler's process ended although its engine lived. */
   | { readonly kind: "exit"; readonly proc: string }
   /** A handler's process of the engine `boot` was seen alive. */
@@ -166,7 +168,9 @@ export interface HistoryReport {
   readonly failed: number;
   /** Runs that did again what had been done before: what "at least once" costs. */
   readonly repeated: number;
-  /** The most that `repeated` may be: crashes times slots. */
+  /** The most that `repeated` may be: crashes, pauses and exits times slots. */
   readonly repeatedMax: number;
+  /** The most of them that go back to one engine. */
+  readonly repeatedMost: number;
   readonly crashes: number;
 }

@@ -39,6 +39,8 @@ export interface IndexedHistory {
   readonly ingestsOf: ReadonlyMap<string, readonly Ingest[]>;
   readonly runs: ReadonlyMap<string, Run>;
   readonly crashes: ReadonlyMap<string, { readonly at: number; readonly atMs: number }>;
+  /** When each engine stood still. */
+  readonly pauses: ReadonlyMap<string, readonly number[]>;
   readonly exits: ReadonlyMap<string, number>;
   /** When each process was last seen alive. */
   readonly aliveAt: ReadonlyMap<string, number>;
@@ -58,6 +60,7 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
   const ingests = new Map<number, Ingest>();
   const runs = new Map<string, Run>();
   const crashes = new Map<string, { at: number; atMs: number }>();
+  const pauses = new Map<string, number[]>();
   const exits = new Map<string, number>();
   const aliveAt = new Map<string, number>();
   const aliveAfter = new Map<string, { boot: string; atMs: number }>();
@@ -83,6 +86,8 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
       }
       case "crash":
         return void crashes.set(record.boot, { at, atMs: record.atMs });
+      case "pause":
+        return void pauses.set(record.boot, [...(pauses.get(record.boot) ?? []), at]);
       case "exit":
         return void exits.set(record.proc, at);
       case "alive":
@@ -99,7 +104,7 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
     }
   });
   const ingestsOf = Map.groupBy(ingests.values(), ({ key }) => key);
-  return { ingests, ingestsOf, runs, crashes, exits, aliveAt, aliveAfter, seenFinished, final };
+  return { ingests, ingestsOf, runs, crashes, pauses, exits, aliveAt, aliveAfter, seenFinished, final };
 }
 
 function known<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key, what: string): Value {

@@ -51,6 +51,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "ajv": ["core/config/"],
   "ajv-formats": ["core/config/"],
   "@marcbachmann/cel-js": ["core/config/"],
+  "re2js": ["core/config/"],
   "ipaddr.js": ["core/config/", "core/http/"],
   "zod": ["core/config/schema.ts", "core/http/admin_schema.ts"],
   "@std/crypto": ["plugins/signature.ts"],

@@ -3,8 +3,9 @@
  */
 
 import { assert } from "@std/assert";
+import { smallDisk, whyNoSmallDisk } from "../../support/small_disk.ts";
 import { buildFaultShim, type FaultOrder } from "./faults.ts";
-import { assertSound, failDisk, withFaultyLog, withholdLog } from "./fault_rig.ts";
+import { assertSound, failDisk, fillDisk, placeLog, withFaultyLog, withholdLog } from "./fault_rig.ts";
 
 const folder = await Deno.makeTempDir({ prefix: "weir-shim-" });
 const built = await buildFaultShim(folder);
@@ -35,8 +36,8 @@ Deno.test({
   fn: () =>
     withFaultyLog({ library, seed: 2 }, async (log) => {
       const engine = await log.start(log.faults.environment);
-      for (const operation of ["write", "sync"] as const) {
-        await log.faults.order({ operation, suffix: ".db", error: "EIO" });
+      for (const [operation, error] of [["write", "EIO"], ["sync", "EIO"], ["write", "ENOSPC"]] as const) {
+        await log.faults.order({ operation, suffix: ".db", error });
         const before = await log.faults.failures();
         while (await log.faults.failures() === before) await log.flow(50);
         await log.flow(50);
@@ -72,57 +73,16 @@ for (const [what, minFree] of [["is nearly full", "2MiB"], ["is full", "1B"]] as
       noSmallDisk === undefined ? "" : ` (skipped: ${noSmallDisk})`
     }`,
     ignore: noSmallDisk !== undefined,
-    fn: () =>
-      withFaultyLog({ seed: 4 }, async (log) => {
-        const disk = `${log.folder}/disk`;
-        await Deno.mkdir(disk);
-        await run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", disk);
-        try {
-          const routes = await Deno.readTextFile(log.routesFile);
-          await Deno.writeTextFile(
-            log.routesFile,
-            routes.replace("url: ${RIG_LOG}", `url: file:${disk}/weir.db\n  min_free: ${minFree}`),
-          );
-          const engine = await log.start();
-          await withholdLog(log, engine, {
-            begin: () => fill(`${disk}/ballast`),
-            end: () => Deno.remove(`${disk}/ballast`),
-          });
-          await assertSound(log);
-        } finally {
-          for (const engine of log.engines) await log.kill(engine);
-          await run("umount", disk);
-        }
-      }),
+    async fn() {
+      await using disk = await smallDisk("32m");
+      await withFaultyLog({ seed: 4 }, async (log) => {
+        await placeLog(log, { folder: disk.folder, minFree });
+        await withholdLog(log, await log.start(), {
+          begin: () => fillDisk(`${disk.folder}/ballast`),
+          end: () => Deno.remove(`${disk.folder}/ballast`),
+        });
+        await assertSound(log);
+      });
+    },
   });
-}
-
-/** Writes until there is no space left. */
-async function fill(path: string): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true });
-  const bytes = new Uint8Array(65_536);
-  try {
-    for (;;) await file.write(bytes);
-  } catch {
-    // It is full: that was the point.
-  }
-}
-
-/** A full disk is played on a file system of a few megabytes, and mounting one needs root. */
-async function whyNoSmallDisk(): Promise<string | undefined> {
-  if (Deno.build.os !== "linux") return "mounting a small file system is only tried on Linux";
-  const place = await Deno.makeTempDir();
-  try {
-    await run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place);
-    await run("umount", place);
-  } catch (error) {
-    return `a small file system cannot be mounted: ${(error as Error).message}`;
-  } finally {
-    await Deno.remove(place);
-  }
-}
-
-async function run(command: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(command, { args }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
 }

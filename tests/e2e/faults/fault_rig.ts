@@ -43,17 +43,28 @@ export async function assertSound(log: FaultyLog): Promise<HistoryReport> {
   return report;
 }
 
+/** What was seen of an engine whose disk failed. */
+export interface DiskFailure {
+  /** From the first failure to its end. */
+  readonly endedAfterMs: number;
+  /** Requests whose 2xx was read after the first failure was seen: those that were under way. */
+  readonly acknowledgedAfter: number;
+}
+
 /** The disk fails under an engine: it acknowledges nothing more, says why, ends with 75, and the next one has it all. */
-export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<{ endedAfterMs: number }> {
+export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<DiskFailure> {
   const engine = await log.start(log.faults.environment);
   await log.flow(30);
-  const from = performance.now();
+  const failuresBefore = await log.faults.failures();
   await log.faults.order(order);
+  await until("the disk has failed", async () => await log.faults.failures() > failuresBefore);
+  const failedAt = performance.now();
+  const acknowledged = log.acknowledged();
   const code = await log.ended(engine);
-  const endedAfterMs = performance.now() - from;
+  const endedAfterMs = performance.now() - failedAt;
+  const acknowledgedAfter = log.acknowledged() - acknowledged;
   assertEquals(code, logFailed, engine.process.lastWords());
   assert(engine.process.lastWords().includes("the log has failed"), engine.process.lastWords());
-  assert(await log.faults.failures() > 0);
   if (order.times === undefined) {
     // The disk is as it was: the next one cannot even start, and says so.
     await log.faults.order({ ...order, after: 0 });
@@ -63,25 +74,70 @@ export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<{ end
   await log.faults.clear();
   await log.start(log.faults.environment);
   await log.flow(30);
-  return { endedAfterMs };
+  return { endedAfterMs, acknowledgedAfter };
 }
 
-/** Something keeps the log from being written for a while: 503 and no more, and the same engine goes on afterwards. */
+/** What was seen while the log could not be written. */
+export interface Withheld {
+  /** From its beginning to the first refusal. */
+  readonly refusedAfterMs: number;
+  /** Requests acknowledged between the first refusal and its end: what still had a place on the disk. */
+  readonly acknowledgedMeanwhile: number;
+  /** From its end to the next request acknowledged. */
+  readonly resumedAfterMs: number;
+}
+
+/**
+ * Something keeps the log from being written for a while: 503 and no more, reading goes on, and the same engine works
+ * again afterwards. What it acknowledged then is on the disk: it is killed, and the next one must have it all.
+ */
 export async function withholdLog(
   log: FaultyLog,
   engine: LiveEngine,
-  withheld: { begin(): Promise<void>; end(): Promise<void> },
-): Promise<void> {
+  withheld: { begin(): Promise<void>; end(): Promise<void>; forMs?: number },
+): Promise<Withheld> {
   await log.flow(30);
+  const began = performance.now();
   await withheld.begin();
   const answer = await until("a request is refused", async () => {
     const response = await post(log, engine.ingestUrl);
     return response.ok ? undefined : response;
   });
+  const refusedAfterMs = performance.now() - began;
   assertEquals([answer.status, Number(answer.headers.get("retry-after")) > 0], [503, true]);
+  const acknowledged = log.acknowledged();
+  await log.look();
+  await new Promise((resolve) => setTimeout(resolve, withheld.forMs ?? 0));
+  await log.look();
+  const acknowledgedMeanwhile = log.acknowledged() - acknowledged;
+  const ended = performance.now();
   await withheld.end();
+  await log.flow(1);
+  const resumedAfterMs = performance.now() - ended;
   await log.flow(30);
   assertEquals(log.engines, [engine]);
+  await log.kill(engine);
+  await log.start(log.faults.environment);
+  await log.flow(30);
+  return { refusedAfterMs, acknowledgedMeanwhile, resumedAfterMs };
+}
+
+/** Lets the log lie on another disk; for engines that are started from now on. */
+export async function placeLog(log: FaultyLog, on: { folder: string; minFree: string }): Promise<void> {
+  const routes = await Deno.readTextFile(log.routesFile);
+  const url = `url: file:${on.folder}/weir.db\n  min_free: ${on.minFree}`;
+  await Deno.writeTextFile(log.routesFile, routes.replace("url: ${RIG_LOG}", url));
+}
+
+/** Writes a file until the disk has no space left. */
+export async function fillDisk(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true });
+  const bytes = new Uint8Array(65_536);
+  try {
+    for (;;) await file.write(bytes);
+  } catch {
+    // It is full: that was the point.
+  }
 }
 
 /** Starts a second engine under another name of the log; it ends by itself. Returns how long that took. */
@@ -118,20 +174,27 @@ export async function holdLock(file: string): Promise<{ release(): Promise<void>
 }
 
 /** The engine alone is stopped in its tracks, and goes on later; its handlers' processes live, or end by themselves. */
-export async function freeze(log: FaultyLog, engine: LiveEngine, forMs: number): Promise<void> {
+export async function freeze(log: FloodedLog, engine: LiveEngine, forMs: number): Promise<void> {
   await log.flow(30);
-  const before = handlersOf(log);
+  const engines = log.engines;
+  let alive = handlersOf(log);
   Deno.kill(engine.process.pid, "SIGSTOP");
-  await new Promise((resolve) => setTimeout(resolve, forMs));
-  const after = new Set(handlersOf(log));
-  for (const proc of before) if (!after.has(proc)) log.records.push({ kind: "exit", proc });
+  // Alone it comes back to its own work; beside another, what it had under way is taken over.
+  if (engines.length > 1) log.records.push({ kind: "pause", boot: engine.boot });
+  const overAt = performance.now() + forMs;
+  while (performance.now() < overAt) {
+    const now = handlersOf(log);
+    for (const proc of alive) if (!now.includes(proc)) log.records.push({ kind: "exit", proc });
+    alive = now;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   Deno.kill(engine.process.pid, "SIGCONT");
   await log.flow(30);
-  assertEquals(log.engines, [engine]);
+  assertEquals(log.engines, engines);
 }
 
 /** Processes of handlers, by the names that the history has for them. */
-function handlersOf(log: FaultyLog): string[] {
+function handlersOf(log: FloodedLog): string[] {
   const engines = new Set(log.engines.map(({ process }) => process.pid));
   return findProcesses(log.environment.TMPDIR!).filter(({ pid }) => !engines.has(pid)).map(({ name }) => name);
 }

@@ -1,13 +1,32 @@
 /**
- * `deno task soak:faults -- [--rounds 50] [--seconds 60] [--seconds-lock 10] [--engines 100] [--seed N]`: every fault in its long form. Each
- * round fails the disk at another write or fsync; then a second engine is started a hundred times, a stranger holds the
- * lock, and the engine is stopped in its tracks. Prints the figures; ends with 1 at the first broken promise.
+ * `deno task soak:faults -- [--rounds 50] [--seconds 60] [--seconds-lock 10] [--engines 100] [--seed N]`: every fault in its
+ * long form. Each round fails the disk at another write or fsync; then disks are filled, a second engine is started a
+ * hundred times, a stranger holds the lock, and engines are stopped in their tracks. Prints the figures; ends with 1 at
+ * the first broken promise.
  */
 
 import { parseArgs } from "node:util";
+import { assert, assertEquals } from "@std/assert";
+import type { HistoryReport } from "../../support/history.ts";
 import { createRandom } from "../../support/seeded_random.ts";
+import { smallDisk, whyNoSmallDisk } from "../../support/small_disk.ts";
+import { findSqld, startSqld } from "../../support/sqld.ts";
+import { floodLog } from "../many_engines/flooded_log.ts";
 import { buildFaultShim } from "./faults.ts";
-import { assertSound, failDisk, freeze, holdLock, startSecond, withFaultyLog } from "./fault_rig.ts";
+import {
+  assertSound,
+  type DiskFailure,
+  failDisk,
+  type FaultyLog,
+  fillDisk,
+  freeze,
+  holdLock,
+  placeLog,
+  startSecond,
+  withFaultyLog,
+  type Withheld,
+  withholdLog,
+} from "./fault_rig.ts";
 
 const { values } = parseArgs({
   args: Deno.args.filter((each) => each !== "--"),
@@ -21,67 +40,161 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed ?? crypto.getRandomValues(new Uint16Array(1))[0]);
 const random = createRandom(seed);
+const rounds = Number(values.rounds);
+const frozenMs = Number(values.seconds) * 1_000;
+const lockedMs = Number(values["seconds-lock"]) * 1_000;
 console.log(`seed ${seed}`);
 
 const folder = await Deno.makeTempDir({ prefix: "weir-shim-" });
 const built = await buildFaultShim(folder);
-if ("reason" in built) {
-  console.log(`the disk cannot be made to fail: ${built.reason}`);
-} else {
-  const ended: number[] = [];
-  await withFaultyLog({ library: built.library, seed }, async (log) => {
-    for (let round = 1; round <= Number(values.rounds); round++) {
-      const operation = random.chance(0.5) ? "sync" : "write";
-      const times = random.chance(0.1) ? undefined : 1;
-      const { endedAfterMs } = await failDisk(log, {
-        operation,
-        suffix: "-wal",
-        error: "EIO",
-        after: random.below(200),
-        times,
-      });
-      ended.push(endedAfterMs);
+if ("reason" in built) console.log(`the disk cannot be made to fail: ${built.reason}`);
+else {
+  await failDisks(built.library);
+  await refuseSpace(built.library);
+}
+const noSmallDisk = await whyNoSmallDisk();
+if (noSmallDisk !== undefined) console.log(`no disk can be filled: ${noSmallDisk}`);
+else for (const minFree of ["2MiB", "1B"]) await fillDisks(minFree);
+await withFaultyLog({ seed }, async (log) => {
+  await startSeconds(log);
+  await holdLocks(log);
+  await freeze(log, log.engines[0]!, frozenMs);
+  say(`stopped for ${frozenMs} ms`, await assertSound(log));
+});
+const sqld = await findSqld();
+if ("missing" in sqld) console.log(`no server can be shared: ${sqld.missing}`);
+else await freezeBesideAnother(sqld.path);
+await Deno.remove(folder, { recursive: true });
+
+async function failDisks(library: string): Promise<void> {
+  const seen: Record<"once" | "for ever", DiskFailure[]> = { "once": [], "for ever": [] };
+  await withFaultyLog({ library, seed }, async (log) => {
+    for (let round = 1; round <= rounds; round++) {
+      const how = round % 5 === 0 ? "for ever" : "once";
+      seen[how].push(
+        await failDisk(log, {
+          operation: random.chance(0.5) ? "sync" : "write",
+          suffix: "-wal",
+          error: "EIO",
+          after: random.below(100),
+          times: how === "once" ? 1 : undefined,
+        }),
+      );
       for (const engine of log.engines) await log.kill(engine);
       if (round % 10 === 0) console.log(`disk: ${round} failures, ${log.acknowledged()} acknowledged`);
     }
     await log.start();
     const report = await assertSound(log);
-    console.log(
-      `disk: ${ended.length} failures, each ended with 75, within ${Math.round(Math.max(...ended))} ms of the order; ` +
-        `${report.acknowledged} acknowledged, ${report.events} events, ${report.runs} attempts, 0 anomalies`,
-    );
+    for (const [how, failures] of Object.entries(seen)) {
+      const took = spread(failures.map(({ endedAfterMs }) => endedAfterMs));
+      const late = Math.max(0, ...failures.map(({ acknowledgedAfter }) => acknowledgedAfter));
+      console.log(
+        `disk fails ${how}: ${failures.length} times, each ended with 75 after ${took}; at most ${late} acknowledged after`,
+      );
+    }
+    say("disk fails", report);
   });
 }
 
-await withFaultyLog({ seed }, async (log) => {
+/** Writes of the log find no space, again and again; then those of the checkpoint. */
+async function refuseSpace(library: string): Promise<void> {
+  const seen: Withheld[] = [];
+  await withFaultyLog({ library, seed }, async (log) => {
+    await log.start(log.faults.environment);
+    for (let round = 1; round <= Math.ceil(rounds / 5); round++) {
+      const withheld = await withholdLog(log, log.engines[0]!, {
+        begin: () => log.faults.order({ operation: "write", suffix: "-wal", error: "ENOSPC", after: random.below(50) }),
+        end: () => log.faults.clear(),
+        forMs: random.below(2_000),
+      });
+      assertEquals(withheld.acknowledgedMeanwhile, 0);
+      seen.push(withheld);
+    }
+    await log.faults.order({ operation: "write", suffix: ".db", error: "ENOSPC" });
+    await log.flow(3_000);
+    assert(await log.faults.failures() > 0);
+    await log.kill(log.engines[0]!);
+    await log.faults.clear();
+    await log.start();
+    sayWithheld("no space for the log", seen, await assertSound(log));
+  });
+}
+
+async function fillDisks(minFree: string): Promise<void> {
+  const seen: Withheld[] = [];
+  await using disk = await smallDisk("64m");
+  await withFaultyLog({ seed }, async (log) => {
+    await placeLog(log, { folder: disk.folder, minFree });
+    await log.start();
+    for (let round = 1; round <= Math.ceil(rounds / 10); round++) {
+      seen.push(
+        await withholdLog(log, log.engines[0]!, {
+          begin: () => fillDisk(`${disk.folder}/ballast`),
+          end: () => Deno.remove(`${disk.folder}/ballast`),
+          forMs: 5_000,
+        }),
+      );
+    }
+    sayWithheld(`disk full (min_free ${minFree})`, seen, await assertSound(log));
+  });
+}
+
+async function startSeconds(log: FaultyLog): Promise<void> {
+  const linked = `${log.folder}/linked.db`;
+  await Deno.symlink(log.file, linked);
+  await Deno.symlink(`${log.folder}/project`, `${log.folder}/linked`);
   const engine = await log.start();
   await log.flow(30);
   const took: number[] = [];
-  for (let n = 0; n < Number(values.engines); n++) took.push(await startSecond(log, log.file));
-  took.sort((a, b) => a - b);
-  console.log(
-    `second engine: ${took.length} starts refused, median ${Math.round(took[took.length >> 1]!)} ms, ` +
-      `most ${Math.round(took.at(-1)!)} ms`,
-  );
+  for (let n = 0; n < Number(values.engines); n++) {
+    took.push(await startSecond(log, [log.file, linked, `${log.folder}/linked/weir.db`][n % 3]!));
+  }
+  await log.flow(30);
+  assertEquals(log.engines, [engine]);
+  console.log(`second engine: ${took.length} starts refused under three names, ${spread(took)}`);
+}
 
-  const before = log.acknowledged();
-  const stranger = await holdLock(log.file);
-  const held = log.acknowledged();
-  await new Promise((resolve) => setTimeout(resolve, Number(values["seconds-lock"]) * 1_000));
-  const during = log.acknowledged() - held;
-  const from = performance.now();
-  await stranger.release();
-  await log.flow(1);
-  console.log(
-    `stranger's lock: ${before} acknowledged before, ${during} during, the next ${
-      Math.round(performance.now() - from)
-    } ms after`,
-  );
+async function holdLocks(log: FaultyLog): Promise<void> {
+  let stranger: { release(): Promise<void> } | undefined;
+  const withheld = await withholdLog(log, log.engines[0]!, {
+    begin: async () => void (stranger = await holdLock(log.file)),
+    end: async () => await stranger!.release(),
+    forMs: lockedMs,
+  });
+  assertEquals(withheld.acknowledgedMeanwhile, 0);
+  sayWithheld(`stranger's lock for ${lockedMs} ms`, [withheld]);
+}
 
-  await freeze(log, engine, Number(values.seconds) * 1_000);
-  const report = await assertSound(log);
+/** Longer than a takeover: the other engine runs its work, and what it finishes itself afterwards must count no more. */
+async function freezeBesideAnother(path: string): Promise<void> {
+  await using server = await startSqld(path);
+  await using log = await floodLog({ seed, url: server.url });
+  for (let n = 0; n < 2; n++) await log.start();
+  await freeze(log, log.engines[0]!, frozenMs);
+  const report = await log.finish();
+  assertEquals([report.anomalies, log.refusals], [[], []]);
+  assertEquals(await log.stop(), [0, 0]);
+  say(`one of two engines stopped for ${frozenMs} ms`, report);
+}
+
+function sayWithheld(what: string, seen: readonly Withheld[], report?: HistoryReport): void {
+  const meanwhile = seen.reduce((sum, { acknowledgedMeanwhile }) => sum + acknowledgedMeanwhile, 0);
+  const refused = spread(seen.map(({ refusedAfterMs }) => refusedAfterMs));
+  const resumed = spread(seen.map(({ resumedAfterMs }) => resumedAfterMs));
   console.log(
-    `stopped for ${values.seconds} s: ${report.runs} attempts, ${report.cutOff} cut off, ${report.repeated} repeated, 0 anomalies`,
+    `${what}: ${seen.length} times; first refusal after ${refused}; ${meanwhile} acknowledged meanwhile; next after ${resumed}`,
   );
-});
-await Deno.remove(folder, { recursive: true });
+  if (report !== undefined) say(what, report);
+}
+
+function say(what: string, { acknowledged, events, runs, cutOff, repeated }: HistoryReport): void {
+  console.log(
+    `${what}: ${acknowledged} acknowledged, ${events} events, ${runs} attempts, ${cutOff} cut off, ` +
+      `${repeated} repeated, 0 anomalies`,
+  );
+}
+
+function spread(took: readonly number[]): string {
+  const sorted = took.toSorted((a, b) => a - b).map(Math.round);
+  return sorted.length === 0 ? "-" : `median ${sorted[sorted.length >> 1]} ms, most ${sorted.at(-1)} ms`;
+}

@@ -6,7 +6,7 @@
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkHistory } from "../../support/check_history.ts";
-import type { HistoryRecord, HistoryReport } from "../../support/history.ts";
+import type { EndRecord, HistoryRecord, HistoryReport, StartRecord } from "../../support/history.ts";
 import { createRandom } from "../../support/seeded_random.ts";
 import { createCollector } from "../collector.ts";
 import { type EngineReader, readEngine } from "../engine_reader.ts";
@@ -14,17 +14,23 @@ import { type EngineUnderTest, startEngineUnderTest } from "../engine_under_test
 import { createFlood } from "../flood.ts";
 import { findProcesses, readProcess } from "../process_table.ts";
 
-const routesFile = fileURLToPath(new URL("./routes.yaml", import.meta.url));
-const pluginFiles = ["../kill_project/plugins/tell.ts", "./plugins/work.ts"]
-  .map((path) => fileURLToPath(new URL(path, import.meta.url)));
-
 /** How many attempts the project lets each of its queues run at once, over all engines. */
 export const concurrency: Readonly<Record<string, number>> = { "work": 30, "mirror/rig": 20 };
+
+const ownProject = {
+  routesFile: fileURLToPath(new URL("./routes.yaml", import.meta.url)),
+  pluginFiles: ["../kill_project/plugins/tell.ts", "./plugins/work.ts"]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url))),
+  slots: Object.values(concurrency).reduce((sum, each) => sum + each, 0),
+};
 
 const watchMs = 50;
 
 /** How long anything may take before the rig gives up: a takeover on a busy machine, and then some. */
 const patienceMs = 120_000;
+
+/** What a process reads from its environment. */
+export type Environment = Readonly<Record<string, string>>;
 
 /** An engine that listens. */
 export interface LiveEngine {
@@ -43,6 +49,12 @@ export interface FloodedLogOptions {
   readonly lanes?: number;
   /** Events that may wait for their work before new ones are held back. */
   readonly backlogMax?: number;
+  /** How many do wait; by default as many as no success was seen of. */
+  readonly backlog?: () => number;
+  /** Another project than the one beside this file, with the attempts that it lets run at once. */
+  readonly project?: { readonly routesFile: string; readonly pluginFiles: readonly string[]; readonly slots: number };
+  /** Hears of the beginning and the end of every attempt, before whoever reports it is answered. */
+  readonly heard?: (record: StartRecord | EndRecord) => void;
 }
 
 /** The log, its flood and its history. */
@@ -52,12 +64,15 @@ export interface FloodedLog extends AsyncDisposable {
   readonly routesFile: string;
   readonly records: HistoryRecord[];
   /** What an engine of this log reads from its environment. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment: Environment;
   readonly engines: readonly LiveEngine[];
   /** Answers that a sound engine does not give. */
   readonly refusals: readonly string[];
   /** Starts an engine, in its own way if one is given; the flood goes to it too. */
-  start(environment?: Readonly<Record<string, string>>, launch?: typeof startEngineUnderTest): Promise<LiveEngine>;
+  start(
+    environment?: Environment,
+    launch?: (routesFile: string, own: Environment) => EngineUnderTest,
+  ): Promise<LiveEngine>;
   /** SIGKILL. */
   kill(engine: LiveEngine): Promise<void>;
   /** Waits for an engine that is about to end by itself; returns its exit code. */
@@ -78,12 +93,12 @@ export interface FloodedLog extends AsyncDisposable {
 
 /** Makes the rig; no engine runs yet. */
 export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> {
-  const { seed, lanes = 60, backlogMax = 300 } = options;
+  const { seed, lanes = 60, backlogMax = 300, project = ownProject } = options;
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "weir-flood-" }));
   const tmpdir = join(folder, "tmp");
   for (const path of ["project/plugins", "tmp"]) await Deno.mkdir(join(folder, path), { recursive: true });
-  await Deno.copyFile(routesFile, join(folder, "project/routes.yaml"));
-  for (const file of pluginFiles) await Deno.copyFile(file, join(folder, "project/plugins", basename(file)));
+  await Deno.copyFile(project.routesFile, join(folder, "project/routes.yaml"));
+  for (const file of project.pluginFiles) await Deno.copyFile(file, join(folder, "project/plugins", basename(file)));
 
   const records: HistoryRecord[] = [];
   let living: LiveEngine[] = [];
@@ -96,9 +111,12 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
     identify(pid) {
       return readProcess(pid)?.name ?? `${pid}@gone`;
     },
-    started({ boot, proc }) {
+    started(start) {
+      const { boot, proc } = start;
       if (boot !== undefined && proc !== undefined) bootOfProcess.set(proc, boot);
+      options.heard?.(start);
     },
+    ended: options.heard,
     spins: () => false,
   });
   const environment = {
@@ -117,7 +135,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
     secret: environment.RIG_SECRET,
     lanes,
     backlogMax,
-    backlog: (acknowledged) => acknowledged - collector.succeeded / 2,
+    backlog: options.backlog ?? ((acknowledged) => acknowledged - collector.succeeded / 2),
   });
   let acknowledged = 0;
   let counted = 0;
@@ -185,7 +203,11 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
       const boot = `boot-${everStarted.length}`;
       const process = launch(log.routesFile, { ...environment, RIG_BOOT: boot, ...more });
       everStarted.push({ boot, process });
-      const urls = await process.listening;
+      const urls = await process.listening.catch(async (error) => {
+        // What kills it so early leaves work behind that it had begun; one that gave up had begun none.
+        if ((await process.status).signal === "SIGKILL") noteEnd({ boot });
+        throw error;
+      });
       const engine = {
         boot,
         process,
@@ -229,7 +251,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
       // One by one: a spread of so many arguments would not fit the stack.
       for (const record of await living[0]!.reader.everything()) records.push(record);
       await watching;
-      return checkHistory(records, { slots: Object.values(concurrency).reduce((sum, each) => sum + each, 0) });
+      return checkHistory(records, { slots: project.slots });
     },
     async stop() {
       const stopping = living;

@@ -161,6 +161,33 @@ Deno.test("slack: answers its questions, and forms with nothing that a person wo
   assertEquals(scheme.accepted?.(requestOf(json, "{}").request), undefined);
 });
 
+Deno.test("slack: the check of a certificate is answered without a signature, and nothing else is", async () => {
+  const scheme = schemeOf(slack);
+  const verify = (headers: HeaderMap, text: string) =>
+    scheme.verify({
+      method: "POST",
+      url: "https://weir.example/hooks/slack",
+      headers,
+      body: new TextEncoder().encode(text),
+      receivedAt: 0,
+    }, { now: 0 });
+  const answerOf = async (headers: HeaderMap, text: string) => {
+    const verification = await verify(headers, text);
+    return verification.ok ? "verified" : verification.answer;
+  };
+  assertEquals(await answerOf(form, "ssl_check=1&token=x"), { status: 200 });
+  assertEquals(await answerOf({ ...form, "x-slack-signature": "v0=00" }, "token=x&ssl_check=1"), { status: 200 });
+  const rows: [headers: HeaderMap, text: string][] = [
+    [form, "command=%2Fdeploy"],
+    [form, "ssl_check=0"],
+    [form, `ssl_check=1&token=${"x".repeat(1_024)}`],
+    [json, "ssl_check=1"],
+    [json, '{"ssl_check":"1"}'],
+    [json, '{"type":"url_verification","challenge":"3eZbrw1aB"}'],
+  ];
+  for (const [headers, text] of rows) assertEquals(await answerOf(headers, text), undefined, text);
+});
+
 Deno.test("twilio: only a status makes a Sid the name of one event", () => {
   const scheme = schemeOf(twilio);
   const headers = { ...form, "i-twilio-idempotency-token": "tok" };

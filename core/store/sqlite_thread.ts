@@ -1,0 +1,105 @@
+/**
+ * A log in one local file whose SQLite has a thread of its own, so that neither a commit nor a slow disk nor somebody
+ * else's lock ever holds up a request that is being verified.
+ */
+
+import { ConstraintBroken, type Database, type Result, type Value } from "./database.ts";
+import type { SqliteOptions } from "./sqlite.ts";
+import type { ColumnResult, Order, Report } from "./sqlite_worker.ts";
+import { StoreUnavailable } from "./store.ts";
+
+/**
+ * Opens or makes the file, on a new thread.
+ *
+ * @param path absolute; made with mode 600 when it is not there
+ * @throws StoreUnavailable when SQLite is too old, the file cannot be opened, or a pragma does not hold
+ */
+export async function openSqliteThread(path: string, options: SqliteOptions = {}): Promise<Database> {
+  const thread = new SqliteThread(options);
+  try {
+    await thread.ask({ kind: "open", path });
+  } catch (error) {
+    thread.end();
+    throw error;
+  }
+  return thread;
+}
+
+interface Waiting {
+  readonly resolve: (results: Result[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+class SqliteThread implements Database {
+  readonly #worker = new Worker(new URL("./sqlite_worker.ts", import.meta.url), { type: "module", name: "weir-log" });
+  readonly #onFailure: (error: Error) => void;
+  /** In the order of the orders, which is the order of the answers. */
+  readonly #waiting: Waiting[] = [];
+  #failed = false;
+  #closed = false;
+
+  constructor({ onFailure = () => {} }: SqliteOptions) {
+    this.#onFailure = onFailure;
+    this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault(); // it would end the whole process, past every orderly way
+      this.#fail(new Error(event.message));
+      for (const { reject } of this.#waiting.splice(0)) reject(unavailable(`its thread broke: ${event.message}`));
+    };
+  }
+
+  async read(statement: Parameters<Database["read"]>[0]): Promise<Result> {
+    return (await this.ask({ kind: "read", statement }))[0]!;
+  }
+
+  write(batch: Parameters<Database["write"]>[0]): Promise<Result[]> {
+    return this.ask({ kind: "write", batch });
+  }
+
+  async close(): Promise<void> {
+    // The end of a thread closes its database and with that takes the WAL into the file, which after a disk failure could
+    // be a broken one: then the thread stays until the process ends, and the next start recovers.
+    if (this.#failed || this.#closed) return;
+    await this.ask({ kind: "close" });
+    this.end();
+  }
+
+  end(): void {
+    this.#closed = true;
+    this.#worker.terminate();
+  }
+
+  ask(order: Order): Promise<Result[]> {
+    if (this.#closed) return Promise.reject(new StoreUnavailable("the log is closed"));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#worker.postMessage(order);
+    });
+  }
+
+  #hear(report: Report): void {
+    const { resolve, reject } = this.#waiting.shift()!;
+    if (report.ok) return resolve(report.results.map(toRows));
+    if (report.failure !== undefined) this.#fail(new Error(report.failure));
+    reject(report.isConstraint ? new ConstraintBroken(report.message) : new StoreUnavailable(report.message));
+  }
+
+  #fail(error: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#onFailure(error);
+  }
+}
+
+function unavailable(reason: string): StoreUnavailable {
+  return new StoreUnavailable(`the log cannot be used: ${reason}`);
+}
+
+function toRows({ names, columns, changes }: ColumnResult): Result {
+  const rows = (columns[0] ?? []).map((_, at) => {
+    const row: Record<string, Value> = {};
+    for (let column = 0; column < names.length; column++) row[names[column]!] = columns[column]![at]!;
+    return row;
+  });
+  return { rows, changes };
+}

@@ -1,0 +1,37 @@
+/**
+ * The short form of `deno task soak:kill -- --points 50`.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { CrashPoint } from "../../simulation/crash_points.ts";
+import { isSound, runPointsRig, summarize } from "./points_rig.ts";
+
+const points: readonly CrashPoint[] = [
+  "append after commit",
+  "append before answer",
+  "effect done",
+  "settle before commit",
+  "recover after commit",
+  "cancel after commit",
+  "reload before swap",
+  "while stopping",
+];
+
+Deno.test({
+  name: "weir serve: dead at named places, from the commit to the answer, it keeps every promise",
+  // The rig finds orphans in /proc.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const seed = crypto.getRandomValues(new Uint16Array(1))[0]!;
+    const report = await runPointsRig({ points, times: 1, seed });
+    console.log(summarize(report));
+    assertEquals(report.histories.flatMap(({ anomalies }) => anomalies), []);
+    assertEquals(report.broken, []);
+    assert(isSound(report));
+    // Without these it would have proved nothing.
+    assertEquals(report.reached, Object.fromEntries(points.map((point) => [point, 1])));
+    const [{ acknowledged, unknown, crashes }] = report.histories as [typeof report.histories[number]];
+    assert(acknowledged > 0 && unknown > 0 && crashes === points.length);
+    assert(report.confirmed.cancel > 0);
+  },
+});
