@@ -5,6 +5,7 @@
 
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { DeliveryState } from "../domain/delivery.ts";
+import { toPaused } from "./pauses.ts";
 import type { QueuesTable, Tables } from "./schema.ts";
 import type {
   AttemptRow,
@@ -15,10 +16,8 @@ import type {
   EventFilter,
   EventRow,
   Page,
-  Paused,
   QueueGate,
   QueueRow,
-  SourceRow,
 } from "./view.ts";
 import { storableText } from "./text.ts";
 
@@ -201,12 +200,6 @@ export async function listQueues(db: Kysely<Tables>): Promise<QueueRow[]> {
   });
 }
 
-/** Reads the sources that somebody has paused or that are clocks. */
-export async function listSources(db: Kysely<Tables>): Promise<SourceRow[]> {
-  const rows = await db.selectFrom("sources").selectAll().orderBy("name").execute();
-  return rows.map((row) => ({ name: row.name, paused: toPaused(row), cronAt: row.cron_at ?? undefined }));
-}
-
 function toGate(queue: Selectable<QueuesTable>): Omit<QueueGate, "running"> {
   return {
     route: queue.route,
@@ -215,10 +208,6 @@ function toGate(queue: Selectable<QueuesTable>): Omit<QueueGate, "running"> {
     breaker: { failures: queue.failures, openUntil: queue.open_until ?? undefined },
     rateAt: queue.rate_at,
   };
-}
-
-function toPaused(row: { paused_at: number | null; paused_reason: string | null }): Paused | undefined {
-  return row.paused_at === null ? undefined : { at: row.paused_at, reason: row.paused_reason! };
 }
 
 // deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out

@@ -5,31 +5,18 @@
 
 import { dirname, resolve } from "node:path";
 import { setImmediate } from "node:timers";
-import type { Kysely } from "kysely";
 import { planAppend } from "./append.ts";
 import { completeClaim, planClaim, planCountDue } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import type { Database, Plan } from "./database.ts";
 import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults, wasSettled } from "./deliveries.ts";
-import { planPauseQueue, planPauseSource } from "./pauses.ts";
-import { listLanes } from "./lanes.ts";
+import { listSources, planPauseQueue, planPauseSource } from "./pauses.ts";
 import { type EngineWatch, watchEngines } from "./engines.ts";
-import { createKysely } from "./kysely.ts";
 import { type FileLock, lockFile, waitForHolders } from "./file_lock.ts";
-import {
-  countDeliveries,
-  listDeliveries,
-  listEvents,
-  listGates,
-  listQueues,
-  listSources,
-  readDelivery,
-  readEvent,
-} from "./listings.ts";
 import { migrate } from "./migrations.ts";
 import { purgeBatch } from "./purge.ts";
 import { createExpiry } from "./retention.ts";
-import type { Tables } from "./schema.ts";
+import type { Reader } from "./reader.ts";
 import { type JudgeLost, recoverClaims } from "./recovery.ts";
 import { openSqliteThread } from "./sqlite_thread.ts";
 import {
@@ -168,7 +155,6 @@ function createStore(
   options: LogOptions,
   opened: { recovered: number; lock?: FileLock; watch?: EngineWatch },
 ): Store {
-  const db: Kysely<Tables> = createKysely(database);
   const group: CommitGroup<Operation, unknown> = createCommitGroup({
     commit: (operations) => commitGroup(database, operations, options),
     bytes: weigh,
@@ -176,6 +162,9 @@ function createStore(
   });
   const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> =>
     group.submit({ kind: "plan", plan }) as Promise<Answer>;
+  let reader: Promise<Reader> | undefined;
+  const read = (): Promise<Reader> =>
+    reader ??= import("./reader.ts").then(({ createReader }) => createReader(database));
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -187,7 +176,7 @@ function createStore(
 
   return {
     recovered: opened.recovered,
-    registerQueues: (queues) => registerQueues(db, database, queues),
+    registerQueues: (queues) => registerQueues(database, queues),
     append: (request) => group.submit({ kind: "append", request }) as Promise<Appended[]>,
     countDue: (credits, { now }) => submitPlan(planCountDue(credits, now)),
     async claim(credits, claim) {
@@ -213,15 +202,15 @@ function createStore(
     expire: createExpiry(database, { submit: submitPlan, isFile: opened.watch === undefined }),
     purge: (filter, at) => purgeBatch(database, filter, { ...at, submit: submitPlan }),
     redeliver: (deliveryId, made) => submitPlan(planRedeliver(deliveryId, made)),
-    event: (id) => readEvent(db, id),
-    events: (filter) => listEvents(db, filter),
-    delivery: (id) => readDelivery(db, id),
-    deliveries: (filter) => listDeliveries(db, filter),
-    countDeliveries: (filter) => countDeliveries(db, filter),
-    gates: () => listGates(db),
-    queues: () => listQueues(db),
-    sources: () => listSources(db),
-    lanes: (filter) => listLanes(db, filter),
+    event: async (id) => (await read()).event(id),
+    events: async (filter) => (await read()).events(filter),
+    delivery: async (id) => (await read()).delivery(id),
+    deliveries: async (filter) => (await read()).deliveries(filter),
+    countDeliveries: async (filter) => (await read()).countDeliveries(filter),
+    gates: async () => (await read()).gates(),
+    queues: async () => (await read()).queues(),
+    sources: () => listSources(database),
+    lanes: async (filter) => (await read()).lanes(filter),
     async ping() {
       await database.read({ sql: "SELECT 1", parameters: [] });
     },
@@ -270,7 +259,6 @@ async function commitGroup(
 }
 
 async function registerQueues(
-  db: Kysely<Tables>,
   database: Database,
   queues: readonly { route: string; target: string }[],
 ): Promise<QueueId[]> {
@@ -279,6 +267,7 @@ async function registerQueues(
     sql: "INSERT INTO queues (route, target) VALUES (?, ?) ON CONFLICT DO NOTHING",
     parameters: [route, target],
   })));
-  const known = await db.selectFrom("queues").selectAll().execute();
-  return queues.map(({ route, target }) => known.find((row) => row.route === route && row.target === target)!.id);
+  const { rows } = await database.read({ sql: "SELECT id, route, target FROM queues", parameters: [] });
+  const ids = new Map(rows.map(({ id, route, target }) => [JSON.stringify([route, target]), id as QueueId]));
+  return queues.map(({ route, target }) => ids.get(JSON.stringify([route, target]))!);
 }

@@ -3,8 +3,9 @@
  * claimed. A paused source takes no requests.
  */
 
-import type { Plan } from "./database.ts";
-import type { Paused } from "./view.ts";
+import type { Database, Plan } from "./database.ts";
+import type { SourcesTable } from "./schema.ts";
+import type { Paused, SourceRow } from "./view.ts";
 import { storableText } from "./text.ts";
 
 /** Plans the pause of a queue, or its end; answers whether there is such a queue. */
@@ -31,4 +32,16 @@ export function planPauseSource(name: string, paused: Paused | undefined): Plan<
     }],
     read: () => {},
   };
+}
+
+/** Reads the sources that somebody has paused or that are clocks. */
+export async function listSources(database: Database): Promise<SourceRow[]> {
+  const { rows } = await database.read({ sql: "SELECT * FROM sources ORDER BY name", parameters: [] });
+  return (rows as unknown as SourcesTable[])
+    .map((row) => ({ name: row.name, paused: toPaused(row), cronAt: row.cron_at ?? undefined }));
+}
+
+/** The pause in a row that may hold one. */
+export function toPaused(row: { paused_at: number | null; paused_reason: string | null }): Paused | undefined {
+  return row.paused_at === null ? undefined : { at: row.paused_at, reason: row.paused_reason! };
 }

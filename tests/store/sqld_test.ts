@@ -70,16 +70,17 @@ function testServer(name: string, test: (fixture: ServerFixture) => Promise<void
 }
 
 /** A proxy that passes requests on and, when told to, throws the reply away. */
-function startProxy(target: string): AsyncDisposable & { url: string; loseReplies: boolean } {
+function startProxy(target: string): AsyncDisposable & { url: string; loseReplies: boolean; hold?: Promise<void> } {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     const body = request.body === null ? undefined : await request.arrayBuffer();
     const response = await fetch(target + pathname, { method: request.method, headers: request.headers, body });
     const reply = await response.arrayBuffer();
     if (proxy.loseReplies) return new Response("lost", { status: 502 });
+    await proxy.hold;
     return new Response(reply, { status: response.status, headers: { "content-type": "application/json" } });
   });
-  const proxy = {
+  const proxy: ReturnType<typeof startProxy> = {
     url: `http://127.0.0.1:${server.addr.port}`,
     loseReplies: false,
     [Symbol.asyncDispose]: () => server.shutdown(),
@@ -117,6 +118,30 @@ testServer("claim: when the reply is lost the next beat gives the work back", as
   assertEquals([delivery.executions, delivery.failures], [2, 0]);
   assertEquals(await store.beat({ now: 12_000, monotonic: 5_000 }), 0); // the new claim is known and stays
   assertEquals(await store.settle(settlement(delivery, "succeeded")), true);
+});
+
+testServer("claim: an engine that stood still until its work was taken over does not begin it", async (fixture) => {
+  await using proxy = startProxy(fixture.server.url);
+  const still = await fixture.openAt(proxy.url);
+  const { store: other, queue } = await openWithQueue(fixture);
+  await other.append(newRequest({ queues: [queue], lane: "a" }));
+  let monotonic = 0;
+  await still.beat({ now: 10_000, monotonic });
+  const held = Promise.withResolvers<void>();
+  proxy.hold = held.promise;
+  const claiming = still.claim([{ queue, limit: 1 }], { token: "t-1", now: 10_000, monotonic: () => monotonic });
+  await until("the claim is in the log", async () => (await states(other))[0] === "running");
+  await other.beat({ now: 10_000, monotonic: 0 });
+  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+  assertEquals(await other.settle(settlement(await claimOne(other, queue, 50_000), "succeeded")), true);
+  monotonic = takeoverMs + 1;
+  proxy.hold = undefined;
+  held.resolve();
+  await assertRejects(() => claiming, StoreUnavailable, "may have been taken over");
+  assertEquals(await still.beat({ now: 60_000, monotonic }), 0);
+  await other.append(newRequest({ queues: [queue], lane: "a" }));
+  const again = { token: "t-2", now: 60_000, monotonic: () => monotonic };
+  assertEquals((await still.claim([{ queue, limit: 1 }], again)).deliveries.length, 1);
 });
 
 testServer("settle: when the reply is lost the end is kept, once", async (fixture) => {

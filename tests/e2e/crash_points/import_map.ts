@@ -9,7 +9,7 @@ const root = new URL("../../../", import.meta.url);
 const replaced: readonly { readonly in: string; readonly original: string; readonly dying: string }[] = [
   { in: "core/store/", original: "core/store/sqlite.ts", dying: "dying_sqlite.ts" },
   { in: "core/store/", original: "core/store/libsql.ts", dying: "dying_libsql.ts" },
-  { in: "core/weir.ts", original: "core/http/ingress.ts", dying: "dying_ingress.ts" },
+  { in: "core/weir.ts", original: "core/engine/intake.ts", dying: "dying_intake.ts" },
   { in: "core/weir.ts", original: "core/engine/generation.ts", dying: "dying_generation.ts" },
 ];
 
