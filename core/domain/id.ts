@@ -5,7 +5,7 @@
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** Every two digits, by their ten bits: an id is made for each request, event and delivery (0.3 us against 1.1 us digit by digit). */
+/** Every two digits, by their ten bits. Digit by digit takes twice as long, and each event makes three ids. */
 const pairs = Array.from({ length: 1_024 }, (_, bits) => alphabet[bits >> 5]! + alphabet[bits & 31]!);
 
 /** The first time that 48 bits cannot hold; it is some 8,900 years away. */

@@ -103,7 +103,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     try {
       const wanted = await credits(generation, asked);
       if (wanted.length > 0) {
-        const claim = await store.claim(wanted, { token: options.makeToken(), now: clock.now() });
+        const claim = await store.claim(wanted, {
+          token: options.makeToken(),
+          now: clock.now(),
+          monotonic: () => clock.monotonic(),
+        });
         for (const { queue } of wanted) asked.delete(queue);
         for (const queue of claim.waiting) disturb(queue);
         for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);

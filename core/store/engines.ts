@@ -9,6 +9,9 @@ import { planReclaim } from "./deliveries.ts";
 /** After this long without a beat, another engine's work is taken over. */
 export const takeoverMs = 30_000;
 
+/** How long before that an engine takes its own claims for lost: it may have stood still, and must not begin them then. */
+const marginMs = 5_000;
+
 /** Claims whose reply was lost are looked for this long: the batch may still be on its way to the server. */
 const doubtMs = 30_000;
 
@@ -18,6 +21,8 @@ export interface EngineWatch {
   join(): Promise<void>;
   /** Says that this engine lives; returns how many deliveries were taken over from others or back for itself. */
   beat(at: { now: number; monotonic: number }): Promise<number>;
+  /** Until when, on our monotonic clock, nobody can have taken over what we claim now. */
+  heldUntil(monotonic: number): number;
   /** The claim under this token may or may not have been committed; it is given back at the next beats. */
   doubt(token: string): void;
   leave(): Promise<void>;
@@ -40,7 +45,7 @@ const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
 export function watchEngines(database: Database, boot: string): EngineWatch {
   let beats = 0;
   let seen = new Map<string, { beat: number; since: number }>();
-  let lookedAt = 0;
+  let lookedAt: number | undefined;
   let blind = false;
   const doubted = new Map<string, number | undefined>();
 
@@ -69,7 +74,7 @@ export function watchEngines(database: Database, boot: string): EngineWatch {
       await database.write([{ sql: writeBeat, parameters: [boot, ++beats] }]);
     },
     async beat(at) {
-      const looked = lookedAt;
+      const looked = lookedAt ?? at.monotonic;
       const wasBlind = blind;
       blind = true;
       const [, others] = await database.write([
@@ -92,6 +97,7 @@ export function watchEngines(database: Database, boot: string): EngineWatch {
       seen = watched;
       return taken;
     },
+    heldUntil: (monotonic) => (lookedAt ?? monotonic) + takeoverMs - marginMs,
     doubt(token) {
       doubted.set(token, undefined);
     },

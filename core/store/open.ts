@@ -84,8 +84,8 @@ async function openFile(options: OpenStoreOptions): Promise<Store> {
     if (!await waitForHolders(`${path}.children.lock`, holdersLimitMs)) {
       throw new StoreUnavailable(`handlers of an earlier engine still run on ${path}; end them and start again`);
     }
-    database = await openSqliteThread(path, options);
-    return await ownLog(database, { ...options, lock });
+    const thread = database = await openSqliteThread(path, options);
+    return await ownLog(thread, { ...options, lock, openReading: () => thread.openReading() });
   } catch (error) {
     await database?.close(); // before the lock goes: a second handle beside the next engine's would drop its locks
     lock.release();
@@ -108,6 +108,8 @@ async function openServer(options: OpenStoreOptions): Promise<Store> {
 export interface LogOptions extends Omit<OpenStoreOptions, "url" | "authToken" | "onFailure"> {
   /** Runs a function once the events that already wait have been taken. Default: the platform's own way. */
   readonly defer?: (run: () => void) => void;
+  /** Opens the same log a second time, so that what people ask never holds up a commit. Default: they share the first. */
+  readonly openReading?: () => Promise<Database>;
 }
 
 /** Opens the log in a database that this engine has for itself: whoever claimed anything in it is gone. */
@@ -163,12 +165,27 @@ function createStore(
   const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> =>
     group.submit({ kind: "plan", plan }) as Promise<Answer>;
   let reader: Promise<Reader> | undefined;
-  const read = (): Promise<Reader> =>
-    reader ??= import("./reader.ts").then(({ createReader }) => createReader(database));
+  let reading: Database | undefined;
   let closing: Promise<void> | undefined;
+
+  async function openReader(): Promise<Reader> {
+    const [{ createReader }, opened] = await Promise.all([import("./reader.ts"), options.openReading?.()]);
+    reading = opened;
+    return createReader(reading ?? database);
+  }
+
+  function read(): Promise<Reader> {
+    if (closing !== undefined) return Promise.reject(new StoreUnavailable("the log is closed"));
+    return reader ??= openReader().catch((error) => {
+      reader = undefined; // the next one may have more luck
+      throw error;
+    });
+  }
 
   async function close(): Promise<void> {
     await group.idle();
+    await reader?.catch(() => {});
+    await reading?.close(); // before the one that takes the WAL into the file
     await opened.watch?.leave().catch(() => {}); // others then see it stand still, which comes to the same
     await database.close();
     opened.lock?.release();
@@ -179,9 +196,13 @@ function createStore(
     registerQueues: (queues) => registerQueues(database, queues),
     append: (request) => group.submit({ kind: "append", request }) as Promise<Appended[]>,
     countDue: (credits, { now }) => submitPlan(planCountDue(credits, now)),
-    async claim(credits, claim) {
+    async claim(credits, { monotonic, ...claim }) {
+      const heldUntil = monotonic === undefined ? undefined : opened.watch?.heldUntil(monotonic());
       try {
-        return await completeClaim(database, await submitPlan(planClaim(credits, { ...claim, boot: options.boot })));
+        const rows = await submitPlan(planClaim(credits, { ...claim, boot: options.boot }));
+        const claimed = await completeClaim(database, rows);
+        if (heldUntil === undefined || monotonic!() <= heldUntil) return claimed;
+        throw new StoreUnavailable("a claim was answered so late that it may have been taken over; it is given back");
       } catch (error) {
         opened.watch?.doubt(claim.token);
         throw error;

@@ -35,8 +35,13 @@ const pragmas: Readonly<Record<string, string | number>> = {
   temp_store: 2,
 };
 
+/** A connection that only reads can neither choose how the log is written nor need to know. */
+const readingPragmas = ["busy_timeout", "mmap_size", "trusted_schema", "cell_size_check", "temp_store"];
+
 /** Options of {@link openSqlite}. */
 export interface SqliteOptions {
+  /** Only reads, beside the connection that writes; the log is there already. */
+  readonly readOnly?: boolean;
   /** Called once when the disk has failed and nothing more may be promised; the process should end and start again. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -49,12 +54,14 @@ export interface SqliteOptions {
  */
 export function openSqlite(path: string, options: SqliteOptions = {}): Database {
   let db: DatabaseSync | undefined;
+  const { readOnly = false } = options;
   try {
     // Its owner's alone: bodies and keys of real events are in there. WAL and SHM take over the mode.
-    Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
-    db = new DatabaseSync(path);
-    configure(db);
-    checkpoint(db);
+    if (!readOnly) Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+    db = new DatabaseSync(path, { readOnly });
+    if (!readOnly) db.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only holds when the file is being made
+    configure(db, readOnly ? readingPragmas : Object.keys(pragmas));
+    if (!readOnly) checkpoint(db);
   } catch (cause) {
     db?.close();
     throw new StoreUnavailable(`cannot open the log ${path}: ${(cause as Error).message}`, { cause });
@@ -62,13 +69,13 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Database 
   return new SqliteFile(db, options);
 }
 
-function configure(db: DatabaseSync): void {
+function configure(db: DatabaseSync, names: readonly string[]): void {
   const version = String(db.prepare("SELECT sqlite_version() AS v").get()!.v);
   if (isOlder(version, versionMin)) {
     throw new RangeError(`SQLite ${version} is too old, expected ${versionMin} or newer`);
   }
-  db.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only holds when the file is being made
-  for (const [name, value] of Object.entries(pragmas)) {
+  for (const name of names) {
+    const value = pragmas[name]!;
     db.exec(`PRAGMA ${name} = ${value}`);
     const [got] = Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {});
     if (got !== undefined && got !== value) throw new RangeError(`PRAGMA ${name} is ${got}, expected ${value}`);
@@ -95,6 +102,7 @@ function isOlder(version: string, than: string): boolean {
 
 class SqliteFile implements Database {
   readonly #db: DatabaseSync;
+  readonly #readOnly: boolean;
   readonly #onFailure: (error: Error) => void;
   readonly #prepared = new Map<string, { statement: StatementSync; returnsRows: boolean }>();
   /** Prepared, because an error of `exec` does not say its code, and an fsync that failed is an error of COMMIT. */
@@ -110,6 +118,7 @@ class SqliteFile implements Database {
       commit: db.prepare("COMMIT"),
       rollback: db.prepare("ROLLBACK"),
     };
+    this.#readOnly = options.readOnly ?? false;
     this.#onFailure = options.onFailure ?? (() => {});
   }
 
@@ -144,7 +153,7 @@ class SqliteFile implements Database {
     if (this.#failed !== undefined) return Promise.resolve();
     this.#closed = true;
     this.#prepared.clear();
-    checkpoint(this.#db);
+    if (!this.#readOnly) checkpoint(this.#db);
     this.#db.close();
     return Promise.resolve();
   }

@@ -14,10 +14,10 @@ import { StoreUnavailable } from "./store.ts";
  * @param path absolute; made with mode 600 when it is not there
  * @throws StoreUnavailable when SQLite is too old, the file cannot be opened, or a pragma does not hold
  */
-export async function openSqliteThread(path: string, options: SqliteOptions = {}): Promise<Database> {
-  const thread = new SqliteThread(options);
+export async function openSqliteThread(path: string, options: SqliteOptions = {}): Promise<ThreadedDatabase> {
+  const thread = new SqliteThread(path, options);
   try {
-    await thread.ask({ kind: "open", path });
+    await thread.ask({ kind: "open", path, readOnly: options.readOnly });
   } catch (error) {
     thread.end();
     throw error;
@@ -25,20 +25,31 @@ export async function openSqliteThread(path: string, options: SqliteOptions = {}
   return thread;
 }
 
+/** A database on a thread of its own. */
+export interface ThreadedDatabase extends Database {
+  /**
+   * Opens the same file on one more thread, to read only, so that a long look never holds up a commit. What breaks there
+   * breaks here too.
+   */
+  openReading(): Promise<Database>;
+}
+
 interface Waiting {
   readonly resolve: (results: Result[]) => void;
   readonly reject: (error: Error) => void;
 }
 
-class SqliteThread implements Database {
+class SqliteThread implements ThreadedDatabase {
   readonly #worker = new Worker(new URL("./sqlite_worker.ts", import.meta.url), { type: "module", name: "weir-log" });
+  readonly #path: string;
   readonly #onFailure: (error: Error) => void;
   /** In the order of the orders, which is the order of the answers. */
   readonly #waiting: Waiting[] = [];
-  #failed = false;
+  #failed: Error | undefined;
   #closed = false;
 
-  constructor({ onFailure = () => {} }: SqliteOptions) {
+  constructor(path: string, { onFailure = () => {} }: SqliteOptions) {
+    this.#path = path;
     this.#onFailure = onFailure;
     this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
     this.#worker.onerror = (event) => {
@@ -59,9 +70,13 @@ class SqliteThread implements Database {
   async close(): Promise<void> {
     // The end of a thread closes its database and with that takes the WAL into the file, which after a disk failure could
     // be a broken one: then the thread stays until the process ends, and the next start recovers.
-    if (this.#failed || this.#closed) return;
+    if (this.#failed !== undefined || this.#closed) return;
     await this.ask({ kind: "close" });
     this.end();
+  }
+
+  openReading(): Promise<Database> {
+    return openSqliteThread(this.#path, { readOnly: true, onFailure: (error) => this.#fail(error) });
   }
 
   end(): void {
@@ -71,6 +86,9 @@ class SqliteThread implements Database {
 
   ask(order: Order): Promise<Result[]> {
     if (this.#closed) return Promise.reject(new StoreUnavailable("the log is closed"));
+    if (this.#failed !== undefined) {
+      return Promise.reject(new StoreUnavailable(`the log has failed: ${this.#failed.message}; restart`));
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#worker.postMessage(order);
@@ -85,8 +103,8 @@ class SqliteThread implements Database {
   }
 
   #fail(error: Error): void {
-    if (this.#failed) return;
-    this.#failed = true;
+    if (this.#failed !== undefined) return;
+    this.#failed = error;
     this.#onFailure(error);
   }
 }

@@ -8,7 +8,7 @@ import { openSqlite } from "./sqlite.ts";
 
 /** What the thread is told to do. `open` comes first, and once. */
 export type Order =
-  | { readonly kind: "open"; readonly path: string }
+  | { readonly kind: "open"; readonly path: string; readonly readOnly?: boolean }
   | { readonly kind: "read"; readonly statement: Statement }
   | { readonly kind: "write"; readonly batch: readonly Statement[] }
   | { readonly kind: "close" };
@@ -41,7 +41,7 @@ let failure: string | undefined;
 async function obey(order: Order): Promise<readonly Result[]> {
   switch (order.kind) {
     case "open":
-      database = openSqlite(order.path, { onFailure: (error) => failure = error.message });
+      database = openSqlite(order.path, { readOnly: order.readOnly, onFailure: (error) => failure = error.message });
       return [];
     case "read":
       return [await database!.read(order.statement)];

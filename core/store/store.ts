@@ -50,9 +50,13 @@ export interface Store {
   countDue(credits: readonly Credit[], at: { now: number }): Promise<number[]>;
   /**
    * Takes due deliveries of the given queues, each under this claim's fresh token. A credit of nothing takes nothing, and
-   * still has its say in when to ask again.
+   * still has its say in when to ask again. On a remote log `monotonic` tells whether an answer came so late that others
+   * may have taken the work over: then it is given back instead.
    */
-  claim(credits: readonly Credit[], claim: { token: string; now: number }): Promise<Claim>;
+  claim(
+    credits: readonly Credit[],
+    claim: { token: string; now: number; monotonic?: () => number },
+  ): Promise<Claim>;
   /** Ends an attempt. False when the lease was lost: nothing was written. */
   settle(settlement: Settlement): Promise<boolean>;
   /**

@@ -104,3 +104,13 @@ Deno.test("createGeneration: whatever a runner was told makes a new one when it 
     assertEquals(await isKept(config(before, {}), config(now, { environment })), false, JSON.stringify(now));
   }
 });
+
+Deno.test("Generation.routesFrom: the routes that name the source, in their order and each once", async () => {
+  const named = config(script, { route: { name: "a", from: ["app", "cron", "app"] } });
+  const [first] = named.routes;
+  const second: Route = { ...first!, name: "b", from: ["app"] };
+  const generation = await generationOf({ ...named, routes: [first!, second] });
+  assertEquals(generation.routesFrom("app").map(({ name }) => name), ["a", "b"]);
+  assertEquals(generation.routesFrom("cron").map(({ name }) => name), ["a"]);
+  assertEquals(generation.routesFrom("other"), []);
+});

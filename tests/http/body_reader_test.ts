@@ -65,3 +65,31 @@ Deno.test("readBody: a body that breaks off is a 400, and the timer is gone", as
   assertEquals(read.ok ? 200 : read.status, 400);
   assertEquals(clock.waiting, 0);
 });
+
+Deno.test("readBody: of a framed request, a length that is known is read in one piece and judged alike", async () => {
+  const framed = (size: number) => {
+    const headers = { "content-length": String(size) };
+    return readBody(requestOf([new Uint8Array(size)], headers), { ...limits(), framed: true });
+  };
+  assertEquals(await framed(0), { ok: true, bytes: new Uint8Array() });
+  assertEquals(await framed(100), { ok: true, bytes: new Uint8Array(100) });
+  const large = await framed(101);
+  assertEquals(large.ok ? 200 : large.status, 413);
+  const unknown = await readBody(requestOf([new Uint8Array(101)]), { ...limits(), framed: true });
+  assertEquals(unknown.ok ? 200 : unknown.status, 413);
+});
+
+Deno.test("readBody: a framed body that stalls or breaks off ends as any other, and the timer is gone", async () => {
+  const clock = createFakeClock();
+  const headers = { "content-length": "10" };
+  const stalled = new Request("http://h/", { method: "POST", body: new ReadableStream(), headers });
+  const reading = readBody(stalled, { ...limits(), clock, framed: true });
+  clock.advance(1_000);
+  const slow = await reading;
+  assertEquals(slow.ok ? 200 : slow.status, 408);
+  const gone = new ReadableStream({ pull: (controller) => controller.error(new Error("gone")) });
+  const broken = new Request("http://h/", { method: "POST", body: gone, headers });
+  const read = await readBody(broken, { ...limits(), clock, framed: true });
+  assertEquals(read.ok ? 200 : read.status, 400);
+  assertEquals(clock.waiting, 0);
+});

@@ -80,6 +80,7 @@ Deno.test("splitUrl: cuts and changes nothing", () => {
     ["http://h", "http://h", "/", ""],
     ["http://h?a=/b", "http://h", "/", "a=/b"],
     ["http://h/a?b=http://c/d?e", "http://h", "/a", "b=http://c/d?e"],
+    ["http://h/a?b#/c?d", "http://h", "/a", "b"],
   ];
   for (const [url, origin, path, query] of table) assertEquals(splitUrl(url), { origin, path, query }, url);
 });

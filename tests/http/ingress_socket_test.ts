@@ -15,7 +15,8 @@ import {
   write,
 } from "./http_fixture.ts";
 
-async function open(limits: Partial<IngressLimits> = {}) {
+/** @param door `serve` is what our own port uses, `fetch` what an embedding program does */
+async function open(limits: Partial<IngressLimits> = {}, door: "serve" | "fetch" = "serve") {
   const intake = createFakeIntake(acceptOne);
   const { seen, observe } = createRecorder();
   const clock = createFakeClock();
@@ -29,7 +30,7 @@ async function open(limits: Partial<IngressLimits> = {}) {
     clock,
     limits,
   });
-  const listener = await listen({ hostname: "127.0.0.1", port: 0 }, ingress.fetch, { clock, observe });
+  const listener = await listen({ hostname: "127.0.0.1", port: 0 }, ingress[door], { clock, observe });
   return {
     port: listener.address.port,
     intake,
@@ -73,28 +74,30 @@ Deno.test("ingress on a socket: what follows a body that is longer than announce
   assertEquals(server.intake.received.map(({ body }) => new TextDecoder().decode(body)), ["{}"]);
 });
 
-Deno.test("ingress on a socket: a body that never ends is a 408 after the deadline", async () => {
-  await using server = await open();
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await write(connection, head("Content-Length: 10") + '{"a"');
-  await until("the request is in flight", () => server.ingress.inFlight === 1);
-  server.clock.advance(29_999);
-  assertEquals(server.ingress.inFlight, 1);
-  server.clock.advance(1);
-  assertEquals(statusOf(await readAnswer(connection)), 408);
-  assertEquals([server.intake.received.length, server.ingress.inFlight], [0, 0]);
-});
+for (const door of ["serve", "fetch"] as const) {
+  Deno.test(`ingress on a socket: ${door}: a body that never ends is a 408 after the deadline`, async () => {
+    await using server = await open({}, door);
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await write(connection, head("Content-Length: 10") + '{"a"');
+    await until("the request is in flight", () => server.ingress.inFlight === 1);
+    server.clock.advance(29_999);
+    assertEquals(server.ingress.inFlight, 1);
+    server.clock.advance(1);
+    assertEquals(statusOf(await readAnswer(connection)), 408);
+    assertEquals([server.intake.received.length, server.ingress.inFlight], [0, 0]);
+  });
 
-Deno.test("ingress on a socket: a sender that hangs up leaves nothing behind", async () => {
-  await using server = await open();
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await write(connection, head("Content-Length: 10") + '{"a"');
-  await until("the request is in flight", () => server.ingress.inFlight === 1);
-  connection.close();
-  await until("the request is given up", () => server.ingress.inFlight === 0);
-  assertEquals(server.seen.map((one) => one.kind === "request.refused" && one.status), [400]);
-  assertEquals([server.intake.received.length, server.clock.waiting], [0, 0]);
-});
+  Deno.test(`ingress on a socket: ${door}: a sender that hangs up leaves nothing behind`, async () => {
+    await using server = await open({}, door);
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await write(connection, head("Content-Length: 10") + '{"a"');
+    await until("the request is in flight", () => server.ingress.inFlight === 1);
+    connection.close();
+    await until("the request is given up", () => server.ingress.inFlight === 0);
+    assertEquals(server.seen.map((one) => one.kind === "request.refused" && one.status), [400]);
+    assertEquals([server.intake.received.length, server.clock.waiting], [0, 0]);
+  });
+}
 
 Deno.test("ingress on a socket: a repeated header arrives joined, so that two signatures are not one", async () => {
   await using server = await open();

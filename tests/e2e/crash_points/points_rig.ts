@@ -189,6 +189,7 @@ async function die(
     throw error;
   }
 
+  const acknowledged = log.acknowledged();
   const ending = new AbortController();
   const favourite = actionNames.find((name) => point.startsWith(name));
   const attending = operator.attend(doorOf(engine, log), { favourite, until: ending.signal });
@@ -205,6 +206,9 @@ async function die(
   await attending;
   const { signal, code } = await engine.process.status;
   if (signal !== "SIGKILL") throw new Error(`the engine ended (${signal ?? code}):\n${engine.process.lastWords()}`);
+  if (late && log.acknowledged() === acknowledged) {
+    throw new Error(`in ${lifeMs} ms the engine took nothing:\n${engine.process.lastWords()}`);
+  }
   return !late;
 }
 

@@ -7,9 +7,7 @@ import type { CrashPoint } from "../../simulation/crash_points.ts";
 import { isSound, runPointsRig, summarize } from "./points_rig.ts";
 
 const points: readonly CrashPoint[] = [
-  "append after commit",
   "append before answer",
-  "effect done",
   "settle before commit",
   "recover after commit",
   "cancel after commit",
