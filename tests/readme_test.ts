@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadConfig, version } from "weir";
 import { standard } from "weir/plugins";
+import { patternLengthMax, textLengthMax } from "../core/config/pattern.ts";
 import { bodyBytesMax } from "../core/config/sources.ts";
 import { bodyDepthMax } from "../core/domain/body.ts";
 import { defaultRetention } from "../core/domain/config.ts";
@@ -48,6 +49,10 @@ const limits: readonly (readonly [string, string])[] = [
   ["requests in flight", count(ingressLimits.inFlightMax)],
   ["events in one request", count(eventsPerRequestMax)],
   ["nesting of a JSON body", `${bodyDepthMax} levels`],
+  [
+    "pattern of `matches()`; text that it looks through",
+    `${count(patternLengthMax)} characters; ${count(textLengthMax)} characters`,
+  ],
   ["idempotency key, ordering key", `${keyLengthMax} characters`],
   ["event type", `${typeLengthMax} characters, the rest is cut`],
   ["secret, at least", `${secretBytesMin} bytes`],

@@ -75,12 +75,13 @@ export type IdMaker = (prefix: IdPrefix) => string;
 /** An id maker on a clock and the machine's entropy. */
 export function createIdMaker(clock: Clock): IdMaker {
   const pool = new Uint8Array(1_280);
-  let at = pool.length;
+  const portions = Array.from({ length: 128 }, (_, n) => pool.subarray(10 * n, 10 * (n + 1)));
+  let next = portions.length;
   return (prefix) => {
-    if (at === pool.length) {
+    if (next === portions.length) {
       crypto.getRandomValues(pool);
-      at = 0;
+      next = 0;
     }
-    return makeId(prefix, { now: clock.now(), entropy: pool.subarray(at, at += 10) });
+    return makeId(prefix, { now: clock.now(), entropy: portions[next++]! });
   };
 }

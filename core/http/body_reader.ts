@@ -3,7 +3,6 @@
  * whatever Content-Length says: it can be absent, and it can lie. Only our own port knows better.
  */
 
-import type { Clock } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import { formatDuration } from "../domain/duration.ts";
 
@@ -11,7 +10,8 @@ import { formatDuration } from "../domain/duration.ts";
 export interface BodyLimits {
   readonly bytesMax: number;
   readonly timeoutMs: number;
-  readonly clock: Clock;
+  /** Has `giveUp` called when the time is up. Whoever hands it in also ends it; a call that comes late does nothing. */
+  readonly expire: (giveUp: () => void) => void;
   /** Whether Content-Length is known to be true, because the platform cut the body out of a connection by it. */
   readonly framed?: boolean;
 }
@@ -37,27 +37,23 @@ export function readBody(request: Request, limits: BodyLimits): Promise<BodyRead
   return readStream(request, limits);
 }
 
-function readPiece(request: Request, { timeoutMs, clock }: BodyLimits): Promise<BodyRead> {
+function readPiece(request: Request, { timeoutMs, expire }: BodyLimits): Promise<BodyRead> {
   return new Promise((resolve) => {
-    const stopTimer = clock.timer(timeoutMs, () => resolve(tooSlow(timeoutMs, "less than it announced")));
-    const settle = (read: BodyRead): void => {
-      stopTimer();
-      resolve(read);
-    };
+    expire(() => resolve(tooSlow(timeoutMs, "less than it announced")));
     request.bytes().then(
-      (bytes) => settle({ ok: true, bytes }),
-      (error) => settle(brokenOff(error)),
+      (bytes) => resolve({ ok: true, bytes }),
+      (error) => resolve(brokenOff(error)),
     );
   });
 }
 
-async function readStream(request: Request, { bytesMax, timeoutMs, clock }: BodyLimits): Promise<BodyRead> {
+async function readStream(request: Request, { bytesMax, timeoutMs, expire }: BodyLimits): Promise<BodyRead> {
   if (request.body === null) return { ok: true, bytes: new Uint8Array() };
 
   const reader = request.body.getReader();
   let expired = false;
   // Cancelling ends a pending read at once, so the loop below needs no race.
-  const stopTimer = clock.timer(timeoutMs, () => {
+  expire(() => {
     expired = true;
     reader.cancel().catch(() => {});
   });
@@ -77,8 +73,6 @@ async function readStream(request: Request, { bytesMax, timeoutMs, clock }: Body
     }
   } catch (error) {
     return brokenOff(error);
-  } finally {
-    stopTimer();
   }
   return { ok: true, bytes: length === bytes.length ? bytes : bytes.slice(0, length) };
 }

@@ -86,9 +86,12 @@ function joinLabels(...labels: readonly string[]): string {
 }
 
 function writeLabels(labels: Labels): string {
-  return Object.entries(labels).map(([name, value]) => `${name}="${escapeValue(value)}"`).join(",");
+  let text = "";
+  for (const name in labels) text += `${text === "" ? "" : ","}${name}="${escapeValue(labels[name]!)}"`;
+  return text;
 }
 
 function escapeValue(value: string): string {
+  if (!/[\\"\n]/.test(value)) return value;
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

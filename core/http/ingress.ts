@@ -133,11 +133,14 @@ export function createIngress(options: IngressOptions): Ingress {
     if (refusal !== undefined) return refuse(name, refusal);
 
     inFlight++;
+    let cancelTimer = (): void => {};
     try {
       const receivedAt = clock.now();
       const { bodyTimeoutMs: timeoutMs } = limits;
       const { bodyBytesMax: bytesMax } = entry.source;
-      const body = await readBody(request, { bytesMax, timeoutMs, clock, framed: from.framed });
+      // The body's timer goes with the request: ending it with the body would make the platform's anew for nearly each.
+      const expire = (giveUp: () => void): void => void (cancelTimer = clock.timer(timeoutMs, giveUp));
+      const body = await readBody(request, { bytesMax, timeoutMs, expire, framed: from.framed });
       if (!body.ok) {
         // A body that breaks off while we stop may be our own doing: the sender is to come back.
         const stopped = body.status === 400 ? closed() : undefined;
@@ -156,6 +159,7 @@ export function createIngress(options: IngressOptions): Ingress {
       if (!(error instanceof StoreUnavailable)) throw error;
       return refuse(name, unavailable(describeError(error)));
     } finally {
+      cancelTimer();
       inFlight--;
     }
   }

@@ -98,11 +98,12 @@ const settleRunning = createRowStatement(
 
 /** Plans the end of attempts; answers, for each, whether its lease still held. */
 export function planSettle(submitted: readonly Settlement[]): Plan<boolean[]> {
+  // Of the ends of one delivery in one group only one of its latest claim can hold, and of those the first does.
   const bySeq = new Map<number, Settlement>();
   for (const settlement of submitted) {
-    if (!bySeq.has(settlement.delivery.seq)) bySeq.set(settlement.delivery.seq, settlement);
+    const { delivery: { seq }, attempt: { n } } = settlement;
+    if (n > (bySeq.get(seq)?.attempt.n ?? 0)) bySeq.set(seq, settlement);
   }
-  // Of two ends of one attempt in one group the first counts, as it would if they came one after the other.
   const settlements = [...bySeq.values()];
   const attempts = insertAttempts(settlements.map(({ delivery, attempt }) => [
     delivery.seq,

@@ -74,7 +74,7 @@ Deno.test("createIngress: what is refused, with which status, and that it is obs
     ["no store", 503, { answer: () => Promise.reject(new StoreUnavailable("s3cr3t: disk full")) }, post()],
   ];
   for (const [name, status, changed, request] of table) {
-    const { ingress, seen } = setUp(changed);
+    const { ingress, clock, seen } = setUp(changed);
     const response = await ingress.fetch(request, from("203.0.113.5"));
     const document = await assertProblem(response, status);
     assert(!JSON.stringify(document).includes("s3cr3t"), `${name}: ${document.detail}`);
@@ -82,7 +82,7 @@ Deno.test("createIngress: what is refused, with which status, and that it is obs
     if (status === 405) assertEquals(response.headers.get("allow"), "POST", name);
     if (status === 503) assertEquals(response.headers.get("retry-after"), "5", name);
     if (status === 422) assertEquals(document.paths, ["/a/0", "/b"]);
-    assertEquals(ingress.inFlight, 0, name);
+    assertEquals([ingress.inFlight, clock.waiting], [0, 0], name);
   }
 });
 
@@ -125,10 +125,10 @@ Deno.test("createIngress: what is accepted, and the answer that the sender gets"
     ["a handshake", { kind: "handshake", answer: { status: 200, body: "challenge" } }, 200, "challenge"],
   ];
   for (const [name, intaken, status, body] of table) {
-    const { ingress, seen } = setUp({ answer: () => intaken });
+    const { ingress, clock, seen } = setUp({ answer: () => intaken });
     const response = await ingress.fetch(post());
     assertEquals([response.status, await response.text()], [status, body], name);
-    assertEquals(seen, [], name);
+    assertEquals([seen, clock.waiting], [[], 0], name);
   }
 });
 

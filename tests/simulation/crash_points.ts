@@ -18,6 +18,8 @@ export const commitKinds = {
   redeliver: /INSERT INTO deliveries \([^)]*redelivery_of/,
   reload: /^INSERT INTO queues/,
   beat: /^INSERT INTO engines/,
+  "pause source": /^INSERT INTO sources [^]*paused_at/,
+  erase: /^DELETE FROM (idempotency|marks|attempts|deliveries|events)/,
 } as const satisfies Record<string, RegExp>;
 
 export type CommitKind = keyof typeof commitKinds;
@@ -65,6 +67,10 @@ export const crashPointNames = [
   "reload after swap",
   "beat before commit",
   "beat after commit",
+  "pause source before commit",
+  "pause source after commit",
+  "erase before commit",
+  "erase after commit",
   "while stopping",
 ] as const;
 

@@ -20,16 +20,16 @@ export async function isAtRest(disk: Database): Promise<boolean> {
   return (await readAll(disk, "SELECT 1 FROM deliveries WHERE finished_at IS NULL LIMIT 1")).length === 0;
 }
 
-/** Reads everything there is, as the last records of the history. */
+/** Reads everything there is and was, as the last records of the history. */
 export async function readFinally(disk: Database): Promise<HistoryRecord[]> {
   const events = await readAll(
     disk,
-    `SELECT e.id, e.seq, e.item, r.raw FROM events AS e LEFT JOIN requests AS r ON r.id = e.request_id ORDER BY e.seq`,
+    `SELECT e.id, e.seq, e.item, r.raw FROM all_events AS e LEFT JOIN all_requests AS r ON r.id = e.request_id ORDER BY e.seq`,
   );
   const deliveries = await readAll(
     disk,
     `SELECT d.id, e.id AS event, q.route, q.target, d.lane, d.seq, d.state, coalesce(d.redelivery_of, iif(d.origin = 'replay', 'replay', NULL)) AS redelivery_of, d.result
-      FROM deliveries AS d JOIN queues AS q ON q.id = d.queue LEFT JOIN events AS e ON e.seq = d.event_seq ORDER BY d.seq`,
+      FROM all_deliveries AS d JOIN queues AS q ON q.id = d.queue LEFT JOIN all_events AS e ON e.seq = d.event_seq ORDER BY d.seq`,
   );
   return [
     { kind: "final" },
@@ -84,12 +84,12 @@ export async function checkFinally(
   const rows = await readAll(
     disk,
     `SELECT d.id, d.state, d.executions, d.failures, d.reason, q.route,
-      EXISTS (SELECT 1 FROM deliveries AS n WHERE n.queue = d.queue AND n.lane = d.lane AND n.version > d.version
+      EXISTS (SELECT 1 FROM all_deliveries AS n WHERE n.queue = d.queue AND n.lane = d.lane AND n.version > d.version
         AND n.finished_at IS NOT NULL AND n.state IN ('succeeded', 'dead')) AS outdated,
-      (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq) AS attempts,
-      (SELECT count(*) FROM attempts AS a WHERE a.delivery = d.seq AND a.outcome = 'failed'
+      (SELECT count(*) FROM all_attempts AS a WHERE a.delivery = d.seq) AS attempts,
+      (SELECT count(*) FROM all_attempts AS a WHERE a.delivery = d.seq AND a.outcome = 'failed'
         AND a.reason = 'the engine that ran it is gone') AS lost
-      FROM deliveries AS d JOIN queues AS q ON q.id = d.queue`,
+      FROM all_deliveries AS d JOIN queues AS q ON q.id = d.queue`,
   );
   const { confirmed, outcomes } = seen;
   const known = new Set(rows.map(({ id }) => id as string));

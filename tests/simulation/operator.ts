@@ -4,6 +4,7 @@
  */
 
 import { queueName } from "../../core/domain/config.ts";
+import { type BulkFilter, createBulkActions } from "../../core/engine/bulk.ts";
 import { createSeededIds, type Machine, pickEngine, type RunningEngine } from "./simulated_engine.ts";
 import { epochMs, type World } from "./world.ts";
 
@@ -36,6 +37,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
     skipAsked: new Set<string>(),
   };
   const makeDeliveryId = createSeededIds(world);
+  let sourceTurns = 0;
   /** When each queue was last told to go on. */
   const goingOn = new Map<string, number>();
 
@@ -47,7 +49,10 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
 
   async function cancel(id: string | undefined): Promise<void> {
     const engine = pickEngine(world, machines);
-    if (id === undefined || engine === undefined) return;
+    if (id !== undefined && engine !== undefined) await cancelBy(engine, id);
+  }
+
+  async function cancelBy(engine: RunningEngine, id: string): Promise<boolean> {
     const runsBefore = openRuns(world, id);
     const doubted = confirmed.cancelDoubted.has(id);
     confirmed.cancelDoubted.add(id); // until it is answered nobody can know whether it was done
@@ -55,39 +60,79 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
     if (done !== undefined && engine.alive) engine.wake();
     world.trace(`operator cancels ${id}: ${done}`);
     if (done === false && !doubted) confirmed.cancelDoubted.delete(id);
-    if (done !== true) return;
+    if (done !== true) return false;
     confirmed.cancelled.add(id);
     const still = openRuns(world, id);
     for (const run of runsBefore.filter((each) => still.includes(each))) {
       world.findings.push({ name: "CANCELLED-RUN", subject: id, detail: `cancelled although ${run} was running` });
     }
     see(id);
+    return true;
   }
 
   async function redeliver(id: string | undefined): Promise<void> {
     const engine = pickEngine(world, machines);
-    if (id === undefined || engine === undefined) return;
-    const made = makeDeliveryId("dlv");
+    if (id !== undefined && engine !== undefined) await redeliverBy(engine, id, makeDeliveryId("dlv"));
+  }
+
+  async function redeliverBy(engine: RunningEngine, id: string, made: string): Promise<boolean> {
     world.released.add(made);
     const done = await engine.store.redeliver(id, { id: made, now: wallNow() }).catch(() => {});
     if (done !== undefined && engine.alive) engine.wake();
     world.trace(`operator redelivers ${id} as ${made}: ${done}`);
     if (done === true) confirmed.redelivered.add(made);
-    if (done === false) {
+    if (done === false && await isInLog(id)) {
       world.findings.push({ name: "REFUSED", subject: id, detail: "is finished, and its redelivery was refused" });
     }
+    return done === true;
+  }
+
+  /** Retention may have been faster than whoever asked. */
+  async function isInLog(id: string): Promise<boolean> {
+    return (await world.disk.read({ sql: "SELECT 1 FROM deliveries WHERE id = ?", parameters: [id] })).rows.length > 0;
+  }
+
+  /** Everything that a filter matches: of one queue, or of one state, or simply all. */
+  async function sweep(): Promise<void> {
+    const engine = pickEngine(world, machines);
+    const queue = await pickQueue();
+    if (engine === undefined || queue === undefined) return;
+    const bulk = createBulkActions({
+      store: {
+        ...engine.store,
+        cancel: (id) => cancelBy(engine, id),
+        redeliver: (id, { id: made }) => redeliverBy(engine, id, made),
+      },
+      clock: { now: wallNow, monotonic: () => kernel.now, timer: (ms, wake) => kernel.schedule(outside, ms, wake) },
+      makeDeliveryId: () => makeDeliveryId("dlv"),
+      wake: engine.wake,
+    });
+    const cancels = chance.chance(0.3);
+    const filter: BulkFilter = chance.chance(0.5) ? queue : { state: cancels ? "blocked" : "dead" };
+    world.trace(`operator ${cancels ? "cancels" : "redelivers"} all of ${JSON.stringify(filter)}`);
+    await (cancels ? bulk.cancel({ filter }) : bulk.redeliver({ filter })).catch(() => {});
+  }
+
+  async function pickQueue(): Promise<{ route: string; target: string } | undefined> {
+    const { rows } = await world.disk.read({ sql: "SELECT route, target FROM queues ORDER BY id", parameters: [] });
+    const row = rows[chance.below(rows.length)];
+    return row && { route: String(row.route), target: String(row.target) };
   }
 
   /** One thing that an operator does by hand, on whatever is in the state for it. */
   async function intervene(): Promise<void> {
-    const kind = chance.below(4);
+    const kind = chance.below(6);
     if (kind === 0) return await skip(await pick("finished_at IS NULL"));
     if (kind === 1) return await resume(await pick("state = 'parked'"));
     if (kind === 2) return await replay();
-    const { rows } = await world.disk.read({ sql: "SELECT route, target FROM queues ORDER BY id", parameters: [] });
-    const row = rows[chance.below(rows.length)];
-    if (row === undefined) return;
-    const queue = { route: String(row.route), target: String(row.target) };
+    if (kind === 3) return await sweep();
+    if (kind === 4) {
+      const source = chance.chance(0.5) ? "app" : "batch";
+      pauseSource(source, true);
+      return void kernel.schedule(outside, chance.below(60_000), () => void pauseSource(source, false));
+    }
+    const queue = await pickQueue();
+    if (queue === undefined) return;
     pause(queue, true);
     kernel.schedule(outside, chance.below(60_000), () => void pause(queue, false));
   }
@@ -127,16 +172,32 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
   async function pause(queue: { route: string; target: string }, paused: boolean): Promise<void> {
     const name = queueName(queue.route, queue.target);
     const askedAt = kernel.now;
-    if (!paused) {
-      world.paused.delete(name);
-      goingOn.set(name, kernel.now);
-    }
+    // Until its answer is here it may be done at any moment, after a later pause too.
+    if (!paused) goOn(name, Infinity);
     const done = await ask(
       `${paused ? "pauses" : "lets go on"} ${name}`,
       (engine) =>
         engine.store.pauseQueue(queue, paused ? { at: wallNow(), reason: "paused by the operator" } : undefined),
     );
+    if (!paused && done !== undefined) goOn(name, kernel.now);
     if (done === true && paused && (goingOn.get(name) ?? -1) < askedAt) world.paused.set(name, kernel.now);
+  }
+
+  function goOn(name: string, until: number): void {
+    world.paused.delete(name);
+    goingOn.set(name, until);
+  }
+
+  async function pauseSource(source: string, paused: boolean): Promise<void> {
+    const turn = ++sourceTurns;
+    if (!paused) world.pausedSources.delete(source);
+    const value = paused ? { at: wallNow(), reason: "paused by the operator" } : undefined;
+    const done = await ask(`${paused ? "pauses" : "opens"} the source ${source}`, async (engine) => {
+      await engine.pauses.set(source, value);
+      return true;
+    });
+    // Whoever has spoken since decides, and nobody knows in what order the log has heard the two.
+    if (done === true && paused && turn === sourceTurns) world.pausedSources.add(source);
   }
 
   /** Asks some engine for something; undefined when nobody answered. */
@@ -164,6 +225,15 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
       seq: Number(row.seq),
       state: text(row.state),
     });
+  }
+
+  /** Cuts an engine off from the log, if possible in the middle of some work, which others then take over. */
+  function silence(triesLeft: number): void {
+    if (machines.some(({ engine }) => engine !== undefined && engine.silentUntil > kernel.now)) return;
+    const busy = machines.filter(({ engine }) => engine !== undefined && isBusy(world, engine.label));
+    if (busy.length === 0 && triesLeft > 0) return void kernel.schedule(outside, 100, () => silence(triesLeft - 1));
+    const machine = (busy.length > 0 ? busy : machines)[chance.below(busy.length || machines.length)]!;
+    machine.silence(35_000 + chance.below(45_000));
   }
 
   function wallNow(): number {
@@ -201,7 +271,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
     sometime(() => void machines[chance.below(machines.length)]!.engine?.stop().catch(() => {}));
   }
   for (let n = 0; n < swarm.silences; n++) {
-    sometime(() => machines[chance.below(machines.length)]!.silence(30_000 + chance.below(40_000)));
+    sometime(() => silence(200));
   }
   for (let n = 0; n < swarm.clockJumps; n++) {
     sometime(() => {
@@ -223,6 +293,11 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
         parameters: [],
       });
       for (const row of rows) pause({ route: String(row.route), target: String(row.target) }, false);
+      const sources = await world.disk.read({
+        sql: "SELECT name FROM sources WHERE paused_at IS NOT NULL ORDER BY name",
+        parameters: [],
+      });
+      for (const { name } of sources.rows) pauseSource(String(name), false);
       const id = await pick("state = 'parked'");
       if (id === undefined) return;
       if (chance.chance(0.2)) await cancel(id);
@@ -230,6 +305,16 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
       else await resume(id);
     },
   };
+}
+
+/** Whether an engine has work under way. */
+function isBusy(world: World, boot: string): boolean {
+  const open = new Set<string>();
+  for (const record of world.history) {
+    if (record.kind === "start" && record.boot === boot) open.add(record.run);
+    else if (record.kind === "end") open.delete(record.run);
+  }
+  return open.size > 0;
 }
 
 /** Runs of a delivery that go on in engines that live. */

@@ -64,6 +64,9 @@ function withKeys(request: NewRequest, keyOf: (key: string | undefined) => strin
   return { ...request, events };
 }
 
+/** The statement that settles. */
+const settled = /WHERE deliveries\.seq = v\.column1 AND deliveries\.token = v\.column2/;
+
 const promoteNext: (settlement: Settlement) => Statement = ({ delivery }) => ({
   sql: `UPDATE deliveries SET state = 'ready' WHERE seq = (SELECT min(seq) FROM deliveries
     WHERE queue = ? AND lane = ? AND state = 'blocked' AND seq > ?)`,
@@ -162,15 +165,15 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "lost fencing",
-    seed: 14,
-    database: rewriting(/WHERE seq = \? AND token = \?$/, (sql) => sql.replace("token = ?", "? IS NOT NULL")),
+    seed: 1,
+    database: rewriting(settled, (sql) => sql.replace("deliveries.token = v.column2", "v.column2 IS NOT NULL")),
   },
   {
     name: "promotion forgotten",
     seed: 1,
     database: rewriting(
       /WHERE state = 'blocked' AND seq IN/,
-      (sql, batch) => batch.some(({ sql }) => /WHERE seq = \? AND token = \?$/.test(sql)) ? `${sql} AND 0` : sql,
+      (sql, batch) => batch.some(({ sql }) => settled.test(sql)) ? `${sql} AND 0` : sql,
     ),
   },
   {
@@ -314,6 +317,21 @@ export const plantedBugs: readonly PlantedBug[] = [
       ...store,
       claim: (credits, claim) => store.claim(credits.map((credit) => ({ ...credit, rateLimit: undefined })), claim),
     }),
+  },
+  {
+    name: "retention in a hurry",
+    seed: 0,
+    store: (store) => ({ ...store, expire: (terms) => store.expire({ ...terms, now: terms.now + 60_000 }) }),
+  },
+  {
+    name: "retention forgets the keys",
+    seed: 0,
+    database: rewriting(/^DELETE FROM idempotency/, (sql) => sql.replace("expires_at <= ?", "expires_at > ?")),
+  },
+  {
+    name: "the pause of a source is not remembered",
+    seed: 0,
+    store: (store) => ({ ...store, pauseSource: () => Promise.resolve() }),
   },
   {
     name: "lane forgotten by a cancellation",

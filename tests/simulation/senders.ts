@@ -48,7 +48,10 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
         later(500 + chance.below(10_000), () => send(request, tries + 1));
       }
     };
-    if (engine === undefined) {
+    const source = engine && sourceNamed(engine, events.length === 1 ? "app" : "batch");
+    // As at the door of a real engine: a source that is paused takes nothing, and says so.
+    const isPaused = source !== undefined && engine?.pauses.get(source.name) !== undefined;
+    if (engine === undefined || source === undefined || isPaused) {
       for (const op of own) history.push({ kind: "ingest", step: "fail", op });
       return again();
     }
@@ -69,7 +72,11 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
       });
     const cancelLimit = kernel.schedule(outside, answerLimitMs, lost);
     engine.onDeath(lost);
-    const source = sourceNamed(engine, events.length === 1 ? "app" : "batch");
+    // Other engines on a server may not have heard of it yet.
+    if (!swarm.shared && world.pausedSources.has(source.name)) {
+      const detail = `${engine.label} takes requests although it was paused`;
+      world.findings.push({ name: "PAUSED-INTAKE", subject: source.name, detail });
+    }
     engine.intake.receive(source, {
       method: "POST",
       url: `http://localhost${source.path}`,

@@ -9,8 +9,10 @@ import { settle } from "../../core/domain/delivery.ts";
 import { makeId } from "../../core/domain/id.ts";
 import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
 import { createIntake, type Intake } from "../../core/engine/intake.ts";
+import { createJanitor } from "../../core/engine/janitor.ts";
 import type { Observer } from "../../core/engine/observer.ts";
 import { createScheduler, type Scheduler } from "../../core/engine/scheduler.ts";
+import { createSourcePauses, type SourcePauses } from "../../core/engine/source_pauses.ts";
 import type { IdMaker } from "../../core/engine/system_clock.ts";
 import { ownLog, shareLog } from "../../core/store/open.ts";
 import type { Store } from "../../core/store/store.ts";
@@ -21,6 +23,9 @@ import { type EngineLife, epochMs, never, reach, type World } from "./world.ts";
 /** As in `core/weir.ts`. */
 const beatMs = 5_000;
 
+/** Without an answer to a beat for so long, others may take an engine for dead before its next one. */
+const unheardMs = 2 * beatMs;
+
 /** How long a simulated stop may take. */
 const stopGraceMs = 25_000;
 
@@ -28,6 +33,7 @@ const stopGraceMs = 25_000;
 export interface RunningEngine extends EngineLife {
   readonly store: Store;
   readonly intake: Intake;
+  readonly pauses: SourcePauses;
   readonly wake: () => void;
   readonly config: () => Config;
   /** Calls back once when it dies. */
@@ -80,6 +86,11 @@ export function createMachine(world: World, options: { name: string; workshop: W
       alive: true,
       silentUntil: 0,
       failed: false,
+      beGivenUp() {
+        // Others may take its work over: what it began so far is beyond recall, as after a death.
+        history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
+        own.label += "~";
+      },
       die(why) {
         if (!own.alive) return;
         own.alive = false;
@@ -109,10 +120,8 @@ export function createMachine(world: World, options: { name: string; workshop: W
     },
     silence(ms) {
       if (life === undefined || !life.alive) return;
-      // Others may take its work over meanwhile: what it began so far is beyond recall, as after a death.
-      history.push({ kind: "crash", boot: life.label, atMs: kernel.now });
       world.trace(`${life.label} falls silent for ${ms} ms`);
-      life.label += "~";
+      life.beGivenUp();
       life.silentUntil = kernel.now + ms;
     },
   };
@@ -174,17 +183,26 @@ async function run(
   });
   const wake = bug?.wake === undefined ? scheduler.wake : bug.wake(scheduler.wake, random);
   const intake = createIntake({ store, generation: () => generation, clock, makeId: makeEngineId, observe, wake });
+  const pauses = createSourcePauses(store);
+  const janitor = createJanitor({ store, retention: () => generation.config.retention, clock, observe });
   await store.ping();
+  await pauses.load();
+  if (world.swarm.retention !== undefined) janitor.start();
   scheduler.start();
   beat();
+
+  let beatAt = kernel.now;
 
   function beat(): void {
     clock.timer(beatMs, async () => {
       try {
         const taken = await store.beat({ now: clock.now(), monotonic: clock.monotonic() });
+        beatAt = kernel.now;
         if (taken > 0 || (world.swarm.shared && !bug?.beatsOnly)) wake();
+        await pauses.load();
       } catch (error) {
         world.trace(`${engine.label} cannot beat: ${(error as Error).message}`);
+        if (kernel.now - beatAt > unheardMs) engine.beGivenUp();
       }
       beat();
     });
@@ -193,6 +211,7 @@ async function run(
   return Object.assign(engine, {
     store,
     intake,
+    pauses,
     wake,
     config: () => generation.config,
     onDeath: parts.onDeath,
@@ -211,6 +230,7 @@ async function run(
       kernel.schedule(engine, 1 + world.chance.below(100), () => reach(world, engine, "while stopping"));
       if (reach(world, engine, "while stopping")) return await never<void>();
       await scheduler.stop(stopGraceMs);
+      await janitor.stop();
       await store.close();
       engine.die("stopped");
     },

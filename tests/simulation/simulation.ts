@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { loadConfig } from "../../core/config/load.ts";
-import type { Config, Route } from "../../core/domain/config.ts";
+import { type Config, defaultRetention, type Route } from "../../core/domain/config.ts";
 import type { Expression } from "../../core/domain/expression.ts";
 import { migrate } from "../../core/store/migrations.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
@@ -13,6 +13,7 @@ import { checkHistory } from "../support/check_history.ts";
 import { createRandom } from "../support/seeded_random.ts";
 import type { CrashCounts } from "./crash_points.ts";
 import { checkFinally, checkLaneHeads, isAtRest, readFinally } from "./final_checks.ts";
+import { keepErased } from "./erased_rows.ts";
 import { createKernel } from "./kernel.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
 import { createOperator } from "./operator.ts";
@@ -20,7 +21,7 @@ import { createSenders } from "./senders.ts";
 import { createMachine } from "./simulated_engine.ts";
 import { drawSwarm, lossMs, type Swarm } from "./swarm.ts";
 import { createWorkshop, type SimulatedBody } from "./work.ts";
-import type { Finding, World } from "./world.ts";
+import { epochMs, type Finding, type World } from "./world.ts";
 
 export type { Finding };
 
@@ -65,6 +66,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   await removeLog(path);
   const disk = openSqlite(path);
   await migrate(disk);
+  const erased = await keepErased(disk, swarm.retention ?? defaultRetention);
   const kernel = createKernel(stream(2));
   const hash = createHash("sha256");
   const configs = await loadConfigs(swarm);
@@ -86,6 +88,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     jumpedAt: -Infinity,
     jumpedMs: 0,
     paused: new Map(),
+    pausedSources: new Set(),
     released: new Set(),
     trace(line) {
       const text = `${String(kernel.now).padStart(9)} ${line}`;
@@ -106,6 +109,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     kernel.schedule(world.outside, Math.max(lookMs, stillMs / 10), async () => {
       look();
       world.findings.push(...await checkLaneHeads(disk));
+      world.findings.push(...await erased.judge(epochMs + kernel.now + world.wallOffsetMs + 2 * world.jumpedMs));
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
       operator.reloadAll(); // one that was just starting may have begun with an older configuration
@@ -158,13 +162,13 @@ async function loadConfigs(swarm: Swarm): Promise<Config[]> {
     if (!loaded.ok) {
       throw new TypeError(`the simulation's own configuration is not valid: ${Deno.inspect(loaded.issues)}`);
     }
-    configs.push(withPolicies(loaded.config, swarm.policies));
+    configs.push(withPolicies(loaded.config, swarm));
   }
   return configs;
 }
 
-/** Adds what the world asks of each route. */
-function withPolicies(config: Config, policies: Swarm["policies"]): Config {
+/** Adds what the world asks of each route, and a retention shorter than a file may ask for. */
+function withPolicies(config: Config, { policies, retention = config.retention }: Swarm): Config {
   const routes = config.routes.map((route): Route => {
     const { onExhausted, delayMs, priority, skipsOlder, keyLimit, rateLimit, breaker } = policies[route.name]!;
     const keyed = keyLimit !== undefined && route.orderBy !== undefined;
@@ -179,7 +183,7 @@ function withPolicies(config: Config, policies: Swarm["policies"]): Config {
       destinations: route.destinations.map((destination) => ({ ...destination, rateLimit, breaker })),
     };
   });
-  return { ...config, routes };
+  return { ...config, routes, retention };
 }
 
 const version: Expression = {

@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import type { BreakerPolicy } from "../../core/domain/breaker.ts";
 import type { RoutesFile } from "../../core/config/load.ts";
-import type { OnExhausted } from "../../core/domain/config.ts";
+import type { OnExhausted, Retention } from "../../core/domain/config.ts";
 import type { Rate } from "../../core/domain/duration.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 
@@ -72,7 +72,10 @@ export interface Swarm {
   readonly cancels: number;
   readonly redeliveries: number;
   readonly stops: number;
-  /** Deliveries that are skipped or resumed by hand, events that are replayed, queues that are paused for a while. */
+  /**
+   * Deliveries that are skipped or resumed by hand, events that are replayed, queues and sources that are paused for a
+   * while, and whatever a filter matches that is cancelled or redelivered in one go.
+   */
   readonly interventions: number;
   /** Times at which an engine on a server does not reach it for longer than the others wait. */
   readonly silences: number;
@@ -82,6 +85,8 @@ export interface Swarm {
   /** The configurations: the first at the start and again at the end, the others by reload in between. */
   readonly configs: readonly RoutesFile[];
   readonly policies: Readonly<Record<string, Policy>>;
+  /** How soon what is done with is erased; without it nothing ever is. */
+  readonly retention?: Retention;
   /** The queues that each event must reach, where no configuration lacks one. */
   readonly queues?: readonly string[];
 }
@@ -119,14 +124,21 @@ export function drawSwarm(random: SeededRandom): Swarm {
     cancels: some(0.5, () => 1 + random.below(6)),
     redeliveries: some(0.5, () => 1 + random.below(6)),
     stops: some(0.3, () => 1 + random.below(2)),
-    interventions: some(0.4, () => 1 + random.below(8)),
+    interventions: some(0.5, () => 1 + random.below(12)),
     silences: shared ? some(0.7, () => 1 + random.below(2)) : 0,
     losesOne,
     requests,
     configs: configs.map((routes) => toFile(routes)),
     policies: Object.fromEntries(Object.keys(full).map((name) => [name, drawPolicy(random)])),
+    retention: random.chance(0.3) ? drawRetention(random) : undefined,
     queues: lacking ? undefined : queueNames(full),
   };
+}
+
+/** Soon enough that something is erased while faults go on. Keys outlive everything: a late repeat must not run. */
+function drawRetention(random: SeededRandom): Retention {
+  const soon = (): number => 1_000 + random.below(40_000);
+  return { eventsMs: soon(), attemptsMs: soon(), deadMs: soon(), idempotencyMs: 6 * 86_400_000 };
 }
 
 type Routes = NonNullable<RoutesFile["routes"]>;

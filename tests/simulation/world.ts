@@ -29,6 +29,8 @@ export interface EngineLife extends Life {
   silentUntil: number;
   /** Its log's file has failed: it will end soon. */
   failed: boolean;
+  /** Others may have taken it for dead while it lives. */
+  beGivenUp(): void;
   /** Ends it at once and for good. */
   die(why: string): void;
 }
@@ -61,6 +63,8 @@ export interface World {
   jumpedMs: number;
   /** Queues that are paused for certain, and since when. */
   readonly paused: Map<string, number>;
+  /** Sources that are paused for certain. */
+  readonly pausedSources: Set<string>;
   /** Deliveries that somebody let go on before their time. */
   readonly released: Set<string>;
   trace(line: string): void;

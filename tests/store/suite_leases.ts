@@ -169,6 +169,22 @@ export const leaseTests: Record<string, StoreTest> = {
     }
   },
 
+  async "settle: of the ends of two claims of one delivery in one group the later claim's counts"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await store.append(newRequest({ queues: [queue] }));
+    const lost = await claimOne(store, queue);
+    await store.settle(settlement(lost, "ready"));
+    const held = await claimOne(store, queue, 90_000);
+    const late = settlement(lost, "dead", { finishedAt: 95_000 });
+    const ends = [late, settlement(held, "succeeded"), late];
+    assertEquals(await Promise.all(ends.map((end) => store.settle(end))), [false, true, false]);
+    const detail = await store.delivery(held.id);
+    assertEquals([detail?.state, detail?.attempts.map(({ outcome }) => outcome)], ["succeeded", [
+      "failed",
+      "succeeded",
+    ]]);
+  },
+
   async "settle: counts failures and deaths as it is told"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest({ queues: [queue] }));

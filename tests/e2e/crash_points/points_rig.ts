@@ -116,7 +116,11 @@ export async function runPointsRig(options: PointsRigOptions): Promise<PointsRep
       });
     for (let deaths = left(); deaths.length > 0; deaths = left()) {
       await useLog(shuffle(deaths, random), { ...options, random }, tally);
-      say(`${tally.histories.length} logs: ${describeCounts(tally.reached)}`);
+      const anomalies = tally.histories.reduce((sum, history) => sum + history.anomalies.length, 0);
+      say(
+        `${tally.histories.length} logs, ${anomalies} anomalies, ${tally.broken.length} words not kept; ` +
+          `reached: ${describeCounts(tally.reached)}`,
+      );
     }
   }
   return { seed, ...tally };
