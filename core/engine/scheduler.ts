@@ -99,7 +99,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const generation = options.generation();
     const isWhole = restless === "all";
     const asked = restless === "all" ? new Set(generation.queues.keys()) : restless;
-    restless = new Set(); // what happens from here on is asked about the next time
+    // What happens from here on is asked about the next time, and the timer is for what is found or happens from here on.
+    restless = new Set();
+    if (isWhole) forgetTimer();
     try {
       const wanted = await credits(generation, asked);
       if (wanted.length > 0) {
@@ -111,7 +113,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         for (const { queue } of wanted) asked.delete(queue);
         for (const queue of claim.waiting) disturb(queue);
         for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
-        if (isWhole) forgetTimer();
         if (claim.nextDueAt !== undefined) lookAt(claim.nextDueAt);
       }
       for (const queue of asked) disturb(queue); // whatever ends next makes room for them

@@ -1,7 +1,7 @@
 /**
  * `deno task soak:order -- [--keys 1000] [--events 20000] [--failing 0.33]`: many keys with a share of the attempts
  * failing, and the pace of healthy keys beside one that is stuck. Prints the figures and every anomaly; exits 1 when
- * there is one. The long form is `--keys 10000 --events 1000000 --failing 0.2`: seven minutes of a core, and 2 GB.
+ * there is one. The long form is `--keys 10000 --events 1000000 --failing 0.2`: nine minutes of a core, and 2 GB.
  */
 
 import { parseArgs } from "node:util";

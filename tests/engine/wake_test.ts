@@ -1,0 +1,112 @@
+/**
+ * The scheduler's wake-ups, one turn at a time: whatever happens while a claim is under way is not forgotten. The log
+ * answers here when the test says so, because these moments are too short to be met by chance.
+ */
+
+import { assertEquals } from "@std/assert";
+import { createScheduler } from "../../core/engine/scheduler.ts";
+import type { Generation, Queue } from "../../core/engine/generation.ts";
+import type { Claim, ClaimedDelivery, Settlement } from "../../core/store/store.ts";
+import type { AttemptReport } from "../../core/domain/outcome.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { until } from "../support/until.ts";
+
+const queueId = 1;
+const nothing: Claim = { deliveries: [], waiting: [] };
+
+/** A scheduler whose claims, attempts and settlements wait for the test. */
+function createHeld() {
+  const clock = createFakeClock();
+  const claims: ((claim: Claim) => void)[] = [];
+  const attempts: ((report: AttemptReport) => void)[] = [];
+  const settlements: { settlement: Settlement; resolve: (held: boolean) => void }[] = [];
+  const queue = {
+    id: queueId,
+    name: "work",
+    route: {
+      name: "work",
+      retry: { attempts: 5, scheduleMs: [10_000], jitter: 0, retryAfterMsMax: 60_000 },
+      onExhausted: "dead",
+    },
+    destination: { kind: "inline", concurrency: 10, timeoutMs: 1_000 },
+    runner: { run: () => new Promise((resolve) => attempts.push(resolve)), close: () => Promise.resolve() },
+  } as unknown as Queue;
+  const generation = { queues: new Map([[queueId, queue]]) } as unknown as Generation;
+  const scheduler = createScheduler({
+    store: {
+      countDue: () => Promise.resolve([]),
+      claim: () => new Promise((resolve) => claims.push(resolve)),
+      settle: (settlement) => new Promise((resolve) => settlements.push({ settlement, resolve })),
+    },
+    generation: () => generation,
+    clock,
+    random: () => 0,
+    makeToken: () => "token",
+    observe: () => {},
+  });
+  return { scheduler, clock, claims, attempts, settlements };
+}
+
+const delivery = {
+  seq: 1,
+  id: "dlv_1",
+  queue: queueId,
+  token: "token",
+  executions: 1,
+  failures: 0,
+  deaths: 0,
+  lineage: "dlv_1",
+  event: { id: "evt_1", source: "app", type: "t" },
+} as unknown as ClaimedDelivery;
+
+Deno.test("scheduler: a retry settled while a claim looks everywhere is begun when it is due", async () => {
+  const { scheduler, clock, claims, attempts, settlements } = createHeld();
+  scheduler.start();
+  await until("it asks", () => claims.length === 1);
+  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  await until("it runs", () => attempts.length === 1);
+  scheduler.wake();
+  await until("a claim is under way", () => claims.length === 1);
+  attempts.shift()!({ outcome: { kind: "failed", reason: "not yet" } });
+  await until("it is being settled", () => settlements.length === 1);
+  claims.shift()!(nothing); // written before the settlement: it says nothing of the retry
+  settlements.shift()!.resolve(true);
+  await scheduler.idle();
+  clock.advance(9_999);
+  assertEquals(claims.length, 0);
+  clock.advance(1);
+  await until("it is asked for", () => claims.length === 1);
+  claims.shift()!(nothing);
+  await scheduler.stop(0);
+});
+
+Deno.test("scheduler: an end while a claim is under way that leaves its queue waiting makes it ask again", async () => {
+  const { scheduler, claims, attempts, settlements } = createHeld();
+  scheduler.start();
+  await until("it asks", () => claims.length === 1);
+  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  await until("it runs", () => attempts.length === 1);
+  scheduler.wake([queueId]);
+  await until("a claim is under way", () => claims.length === 1);
+  attempts.shift()!({ outcome: { kind: "succeeded" } });
+  await until("it is being settled", () => settlements.length === 1);
+  claims.shift()!({ deliveries: [], waiting: [queueId] }); // a breaker's probe was that very attempt, say
+  await until("it asks again", () => claims.length === 1);
+  claims.shift()!(nothing);
+  settlements.shift()!.resolve(true);
+  await scheduler.stop(0);
+});
+
+Deno.test("scheduler: a queue that had nothing left is not asked again when something else ends", async () => {
+  const { scheduler, claims, attempts, settlements } = createHeld();
+  scheduler.start();
+  await until("it asks", () => claims.length === 1);
+  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  await until("it runs", () => attempts.length === 1);
+  attempts.shift()!({ outcome: { kind: "succeeded" } });
+  await until("it is being settled", () => settlements.length === 1);
+  settlements.shift()!.resolve(true);
+  await scheduler.idle();
+  assertEquals(claims.length, 0);
+  await scheduler.stop(0);
+});
