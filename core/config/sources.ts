@@ -6,7 +6,6 @@
 import type { CronSource, HttpSource, Source } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import { type Provider, type Scheme, secretBytesMin } from "../domain/provider.ts";
-import { compileBodySchema } from "./body_schema.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
 import { compileSchedule, explainTimezone } from "./cron.ts";
 import { didYouMean } from "./issue.ts";
@@ -204,6 +203,7 @@ async function readBodySchema(
   }
   build.files.push(file);
   await loadPatterns();
+  const { compileBodySchema } = await import("./body_schema.ts"); // ajv is 11 MiB that few configurations need
   const compiled = compileBodySchema(text);
   if (compiled.ok) return compiled.check;
   build.issues.add(written.path, `${build.issues.show(written.path)} is not a JSON Schema: ${compiled.reason}`);
