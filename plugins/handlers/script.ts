@@ -14,7 +14,7 @@ import {
 } from "../../core/plugin.ts";
 import { stampFile } from "./module_source.ts";
 import { type ProcessEnd, type ScriptProcess, startScriptProcess } from "./script_process.ts";
-import type { AttemptHead, HostMessage, LoadedFile, Verdict } from "./script_protocol.ts";
+import type { AttemptHead, AttemptSizes, HostMessage, LoadedFile, Verdict } from "./script_protocol.ts";
 
 /** How long a handler may still return after its timeout, or after it has failed behind its own back. */
 const lastMomentMs = 200;
@@ -22,6 +22,7 @@ const lastMomentMs = 200;
 const stopGraceMs = 2_000;
 const doomedGraceMs = 1_000;
 const aloneMax = 10_000;
+const encoder = new TextEncoder();
 
 /** One process and the attempts in it. */
 interface Slot {
@@ -30,6 +31,8 @@ interface Slot {
   /** What it has loaded; the handler's file alone until it says more. */
   files: readonly LoadedFile[];
   codeHash?: string;
+  /** Found unchanged on disk in this turn. */
+  checked: boolean;
   /** Takes no further attempt and ends with its last one. */
   retired: boolean;
 }
@@ -57,6 +60,9 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   const slots = new Set<Slot>();
   // Deliveries for which a process had to be killed; the next time they harm nobody but themselves.
   const alone = new Set<string>();
+  // A handler is warned shortly before its time is over.
+  const graceMs = Math.min(2_000, spec.timeoutMs / 10);
+  const timedOut = failed(`timed out after ${formatDuration(spec.timeoutMs)}`);
   let shared: Slot | undefined;
   let lastId = 0;
   let closed = false;
@@ -80,11 +86,18 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   }
 
   function freshSlot(slot: Slot | undefined): Slot {
-    if (slot !== undefined && !slot.retired && slot.files.every(({ path, stamp }) => stampFile(path) === stamp)) {
-      return slot;
-    }
+    if (slot !== undefined && !slot.retired && isUnchanged(slot)) return slot;
     if (slot !== undefined) retire(slot);
     return openSlot();
+  }
+
+  /** Attempts that begin in one turn were claimed together: one look at the disk serves them all. */
+  function isUnchanged(slot: Slot): boolean {
+    if (slot.checked) return true;
+    if (!slot.files.every(({ path, stamp }) => stampFile(path) === stamp)) return false;
+    slot.checked = true;
+    queueMicrotask(() => slot.checked = false);
+    return true;
   }
 
   function openSlot(): Slot {
@@ -96,6 +109,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       }),
       running: new Map(),
       files: stamp === undefined ? [] : [{ path: spec.file, stamp }],
+      checked: false,
       retired: false,
     };
     slots.add(slot);
@@ -134,12 +148,11 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       running.cancelTimer();
       running.cancelTimer = host.clock.timer(delayMs, wake);
     };
-    const graceMs = Math.min(2_000, spec.timeoutMs / 10);
-    const timedOut = failed(`timed out after ${formatDuration(spec.timeoutMs)}`);
 
     slot.running.set(id, running);
     stop.addEventListener("abort", onStop);
-    slot.process.send({ kind: "run", id, head: describeAttempt(attempt) }, payloadOf(attempt));
+    const parts = partsOf(attempt);
+    slot.process.send({ kind: "run", id, ...sizesOf(parts) }, parts);
     arm(spec.timeoutMs - graceMs, () => {
       running.timedOut = true;
       abort(slot, id, `the attempt times out in ${formatDuration(graceMs)}`);
@@ -231,6 +244,18 @@ function interrupted(reason: string): Outcome {
   return { kind: "interrupted", reason };
 }
 
+/** Head, request and, where the event is only a part of it, the event's own body. */
+function partsOf(attempt: Attempt): Uint8Array[] {
+  const { raw, item } = attempt.event;
+  const parts = [encoder.encode(JSON.stringify(describeAttempt(attempt))), raw];
+  if (item !== undefined) parts.push(encoder.encode(item));
+  return parts;
+}
+
+function sizesOf([head, raw, item]: readonly Uint8Array[]): AttemptSizes {
+  return { headBytes: head!.length, rawBytes: raw!.length, itemBytes: item?.length };
+}
+
 function describeAttempt({ event, ...attempt }: Attempt): AttemptHead {
   const { id, source, type, idempotencyKey, time, receivedAt, headers } = event;
   return {
@@ -239,17 +264,5 @@ function describeAttempt({ event, ...attempt }: Attempt): AttemptHead {
     attempt: attempt.attempt,
     orderingKey: attempt.orderingKey,
     event: { id, source, type, idempotencyKey, time, receivedAt, headers },
-    rawBytes: event.raw.length,
-    hasItem: event.item !== undefined,
   };
-}
-
-/** The request's bytes, and after them the event's own body where it is only a part. */
-function payloadOf({ event }: Attempt): Uint8Array {
-  if (event.item === undefined) return event.raw;
-  const item = new TextEncoder().encode(event.item);
-  const payload = new Uint8Array(event.raw.length + item.length);
-  payload.set(event.raw);
-  payload.set(item, event.raw.length);
-  return payload;
 }

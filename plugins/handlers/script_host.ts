@@ -7,7 +7,8 @@ import process from "node:process";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { resultLengthMax } from "../../core/plugin.ts";
-import { createFrameDecoder, createFrameWriter, writeAll } from "./frame.ts";
+import { createFrameDecoder, createFrameWriter, type Frame, type SendMessage, writeAll } from "./frame.ts";
+import { createRing, createRingReader } from "./report_ring.ts";
 import { createModuleSources, type ModuleSources } from "./module_source.ts";
 import {
   type EngineMessage,
@@ -16,6 +17,7 @@ import {
   outputCharsMax,
   type Verdict,
   type WorkerCommand,
+  type WorkerOrders,
   type WorkerReport,
   type WorkerSetup,
 } from "./script_protocol.ts";
@@ -24,7 +26,10 @@ import {
 export const beatLostMs = 20_000;
 
 const watchEveryMs = 500;
-type Send = (message: HostMessage, bytes?: Uint8Array) => void;
+
+/** How soon the host looks for reports of a worker that may have no time to wake it. */
+const lookAfterMs = 50;
+type Send = SendMessage<HostMessage>;
 
 /** Serves one engine until it goes away. Never returns: the process ends here. */
 export async function runScriptHost(): Promise<never> {
@@ -34,8 +39,8 @@ export async function runScriptHost(): Promise<never> {
   const conn = await Deno.connect({ transport: "unix", path: setup.socket });
   const send: Send = createFrameWriter((chunk) => writeAll(conn, chunk));
   const worker = startWorker(setup, send);
-  const engine = listenTo(conn, worker.command);
-  watch(setup, engine, send);
+  const engine = listenTo(conn, worker.order);
+  watch(setup, engine, { send, collect: worker.collect });
   if (setup.childLockFile !== undefined) await holdLock(setup.childLockFile);
   send({ kind: "hello", token: setup.token });
   return await engine.lost;
@@ -62,7 +67,8 @@ async function holdLock(path: string): Promise<void> {
 /** Keeps the lock's file from being collected and thereby closed. */
 const held: Deno.FsFile[] = [];
 
-type Command = (message: EngineMessage, bytes: Uint8Array<ArrayBuffer>) => void;
+/** Hands what the engine asks for on to the worker. */
+type Order = (frame: Frame<EngineMessage>) => void;
 
 interface EngineLink {
   readonly lost: Promise<never>;
@@ -70,7 +76,7 @@ interface EngineLink {
   heardAt(): number;
 }
 
-function listenTo(conn: Deno.Conn, command: Command): EngineLink {
+function listenTo(conn: Deno.Conn, order: Order): EngineLink {
   let heardAt = performance.now();
   const listen = async (): Promise<never> => {
     const decode = createFrameDecoder<EngineMessage>();
@@ -78,7 +84,7 @@ function listenTo(conn: Deno.Conn, command: Command): EngineLink {
     try {
       for (let count; (count = await conn.read(chunk)) !== null;) {
         heardAt = performance.now();
-        for (const { header, bytes } of decode(chunk.subarray(0, count))) command(header, bytes);
+        for (const frame of decode(chunk.subarray(0, count))) order(frame);
       }
     } catch {
       // Reset or malformed, it ends the same way: nothing here outlives its engine.
@@ -89,7 +95,7 @@ function listenTo(conn: Deno.Conn, command: Command): EngineLink {
 }
 
 /** Ends the process when the engine has fallen silent or the handler has taken too much memory. */
-function watch(setup: HostSetup, engine: EngineLink, send: Send): void {
+function watch(setup: HostSetup, engine: EngineLink, { send, collect }: { send: Send; collect: () => void }): void {
   let silentMs = 0;
   let heardBefore = engine.heardAt();
   setInterval(() => {
@@ -97,6 +103,7 @@ function watch(setup: HostSetup, engine: EngineLink, send: Send): void {
     silentMs = engine.heardAt() === heardBefore ? silentMs + watchEveryMs : 0;
     heardBefore = engine.heardAt();
     if (silentMs >= beatLostMs) return end(`no sign of the engine for ${beatLostMs / 1000}s`, true);
+    collect();
     const bytes = Deno.memoryUsage().rss;
     if (bytes <= setup.memoryBytesMax) return;
     end(
@@ -112,14 +119,24 @@ function watch(setup: HostSetup, engine: EngineLink, send: Send): void {
   }
 }
 
-function startWorker(setup: HostSetup, send: Send): { command: Command } {
+/** The sandbox, as the host holds it. */
+interface WorkerLink {
+  readonly order: Order;
+  /** Takes what the worker has reported so far, whether it came to wake us or not. */
+  readonly collect: () => void;
+}
+
+function startWorker(setup: HostSetup, send: Send): WorkerLink {
   const sources = createModuleSources({ file: setup.file, read: setup.permissions.read });
   const commands = new MessageChannel();
+  const ring = createRing();
+  const readRing = createRingReader(ring);
   const modules = new MessageChannel();
   const bell = new SharedArrayBuffer(4);
   const nonces = new Map<number, string>();
   const ids = new Map<string, number>();
   let toldCount = 0;
+  let looking = false;
 
   const worker = new Worker(new URL("./script_worker.ts", import.meta.url), {
     type: "module",
@@ -129,8 +146,7 @@ function startWorker(setup: HostSetup, send: Send): { command: Command } {
   // The worker catches its own errors; one that still arrives here has ended it.
   worker.onerror = (event) => {
     event.preventDefault();
-    send({ kind: "dying", reason: event.message, engineLost: false });
-    setTimeout(die, 50);
+    end(event.message);
   };
   modules.port1.onmessage = ({ data }) => {
     modules.port1.postMessage(sources.read(String(data.url), data.type));
@@ -138,7 +154,9 @@ function startWorker(setup: HostSetup, send: Send): { command: Command } {
     Atomics.notify(new Int32Array(bell), 0);
   };
   commands.port1.onmessage = ({ data }) => {
-    for (const report of data as WorkerReport[]) believe(report);
+    collect();
+    if (data !== null) believe(data as WorkerReport);
+    if (ids.size > 0) lookSoon();
   };
   const folderUrl = new URL(".", pathToFileURL(setup.file)).href;
   const fileUrl = pathToFileURL(setup.file).href;
@@ -146,6 +164,7 @@ function startWorker(setup: HostSetup, send: Send): { command: Command } {
   if (!guarded) sources.read(fileUrl, undefined);
   const workerSetup: WorkerSetup = {
     port: commands.port2,
+    ring,
     sources: { port: modules.port2, bell },
     route: setup.route,
     fileUrl,
@@ -153,6 +172,29 @@ function startWorker(setup: HostSetup, send: Send): { command: Command } {
     guarded,
   };
   worker.postMessage(workerSetup, [commands.port2, modules.port2]);
+
+  function end(reason: string): void {
+    send({ kind: "dying", reason, engineLost: false });
+    setTimeout(die, 50);
+  }
+
+  function collect(): void {
+    try {
+      for (const text of readRing()) believe(JSON.parse(text) as WorkerReport);
+    } catch {
+      end("its handler tampered with the memory of its worker");
+    }
+  }
+
+  /** A handler that spins, or is about to die, keeps the worker from waking us for those that have ended before. */
+  function lookSoon(): void {
+    if (looking) return;
+    looking = true;
+    setTimeout(() => {
+      looking = false;
+      collect();
+    }, lookAfterMs);
+  }
 
   function believe(report: WorkerReport): void {
     if (report.kind === "broken") return send({ kind: "broken" });
@@ -173,21 +215,27 @@ function startWorker(setup: HostSetup, send: Send): { command: Command } {
   }
 
   return {
-    command(message, bytes) {
-      if (message.kind === "run") {
-        const nonce = crypto.randomUUID();
-        nonces.set(message.id, nonce);
-        ids.set(nonce, message.id);
-        post({ kind: "run", nonce, head: message.head, payload: bytes }, [bytes.buffer]);
-      } else if (message.kind === "abort") {
-        const nonce = nonces.get(message.id);
-        if (nonce !== undefined) post({ kind: "abort", nonce, reason: message.reason });
-      }
+    order({ messages, bytes }) {
+      const orders: WorkerOrders = { commands: messages.flatMap(commandFor), bytes };
+      if (orders.commands.length === 0) return;
+      commands.port1.postMessage(orders, [bytes.buffer]);
+      lookSoon();
     },
+    collect,
   };
 
-  function post(command: WorkerCommand, transfer: Transferable[] = []): void {
-    commands.port1.postMessage(command, transfer);
+  function commandFor(message: EngineMessage): WorkerCommand[] {
+    if (message.kind === "run") {
+      const { kind, id, headBytes, rawBytes, itemBytes } = message;
+      const nonce = crypto.randomUUID();
+      nonces.set(id, nonce);
+      ids.set(nonce, id);
+      return [{ kind, nonce, headBytes, rawBytes, itemBytes }];
+    }
+    // Before a kill there is always an abort: now is the time to save what has ended.
+    if (message.kind === "abort") collect();
+    const nonce = message.kind === "abort" ? nonces.get(message.id) : undefined;
+    return message.kind === "abort" && nonce !== undefined ? [{ kind: "abort", nonce, reason: message.reason }] : [];
   }
 }
 

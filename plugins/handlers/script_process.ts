@@ -4,7 +4,7 @@
  */
 
 import type { ScriptSpec } from "../../core/plugin.ts";
-import { createFrameDecoder, createFrameWriter, writeAll } from "./frame.ts";
+import { createFrameDecoder, createFrameWriter, type SendMessage, writeAll } from "./frame.ts";
 import type { EngineMessage, HostMessage, HostSetup } from "./script_protocol.ts";
 
 /** How a process came to its end. */
@@ -19,7 +19,7 @@ export interface ProcessEnd {
 /** A running handler process. */
 export interface ScriptProcess {
   readonly pid: number | undefined;
-  send(message: EngineMessage, bytes?: Uint8Array): void;
+  readonly send: SendMessage<EngineMessage>;
   /** SIGKILL; returns at once. */
   kill(): void;
   /** Resolves when the process is gone from the system; never rejects. */
@@ -45,8 +45,8 @@ export function startScriptProcess(
   spec: ScriptSpec,
   link: { childLockFile?: string; onMessage: (message: HostMessage) => void },
 ): ScriptProcess {
-  const waiting: [EngineMessage, Uint8Array | undefined][] = [];
-  let write: ReturnType<typeof createFrameWriter> | undefined;
+  const waiting: Parameters<SendMessage<EngineMessage>>[] = [];
+  let write: SendMessage<EngineMessage> | undefined;
   let child: Deno.ChildProcess | undefined;
   let killed = false;
   let dying: { reason: string; engineLost: boolean } | undefined;
@@ -113,14 +113,14 @@ export function startScriptProcess(
     const beat = setInterval(() => write?.({ kind: "beat" }), beatEveryMs);
     try {
       for (let count; (count = await conn.read(chunk)) !== null;) {
-        for (const { header } of decode(chunk.subarray(0, count))) {
+        for (const message of decode(chunk.subarray(0, count)).flatMap(({ messages }) => messages)) {
           if (write === undefined) {
-            if (header.kind !== "hello" || header.token !== token) return false;
+            if (message.kind !== "hello" || message.token !== token) return false;
             onHello();
-            write = createFrameWriter((bytes) => writeAll(conn, bytes));
-            for (const [message, bytes] of waiting.splice(0)) write(message, bytes);
-          } else if (header.kind === "dying") dying = header;
-          else link.onMessage(header);
+            write = createFrameWriter((frame) => writeAll(conn, frame));
+            for (const each of waiting.splice(0)) write(...each);
+          } else if (message.kind === "dying") dying = message;
+          else link.onMessage(message);
         }
       }
       return true;

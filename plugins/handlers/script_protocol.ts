@@ -21,7 +21,7 @@ export interface HostSetup {
   readonly unguardedImports: boolean;
 }
 
-/** The attempt as it travels; the request's bytes follow as the frame's payload, then the item's JSON text. */
+/** The attempt as it travels, apart from its body. */
 export interface AttemptHead {
   readonly deliveryId: string;
   readonly idempotencyKey: string;
@@ -36,15 +36,20 @@ export interface AttemptHead {
     readonly receivedAt: number;
     readonly headers: HeaderMap;
   };
-  /** Length of the request's bytes in the payload. */
+}
+
+/** How many bytes of its frame belong to an attempt: its head as JSON text, the request's bytes, the item's JSON text. */
+export interface AttemptSizes {
+  readonly headBytes: number;
   readonly rawBytes: number;
-  readonly hasItem: boolean;
+  /** Absent where the event is the whole request. */
+  readonly itemBytes?: number;
 }
 
 /** Engine to host. */
 export type EngineMessage =
   | { readonly kind: "beat" }
-  | { readonly kind: "run"; readonly id: number; readonly head: AttemptHead }
+  | ({ readonly kind: "run"; readonly id: number } & AttemptSizes)
   | { readonly kind: "abort"; readonly id: number; readonly reason: string };
 
 /** A file as the host read it; when its stamp changes, the code on disk is another. */
@@ -80,6 +85,8 @@ export interface Verdict {
 /** Host to worker, once, before anything of the handler is loaded. */
 export interface WorkerSetup {
   readonly port: MessagePort;
+  /** Takes reports as JSON texts; whatever comes on `port` tells the host to look. */
+  readonly ring: SharedArrayBuffer;
   readonly sources: SourceBridge;
   readonly route: string;
   readonly fileUrl: string;
@@ -93,9 +100,15 @@ export interface SourceBridge {
   readonly bell: SharedArrayBuffer;
 }
 
-/** Host to worker: `nonce` is known to the two of them only. */
+/** Host to worker: what one frame asked for, with the bytes of its attempts end to end. */
+export interface WorkerOrders {
+  readonly commands: readonly WorkerCommand[];
+  readonly bytes: Uint8Array;
+}
+
+/** One order; `nonce` is known to the host and the worker only. */
 export type WorkerCommand =
-  | { readonly kind: "run"; readonly nonce: string; readonly head: AttemptHead; readonly payload: Uint8Array }
+  | ({ readonly kind: "run"; readonly nonce: string } & AttemptSizes)
   | { readonly kind: "abort"; readonly nonce: string; readonly reason: string };
 
 /** Worker to host. */

@@ -4,6 +4,7 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import { setImmediate } from "node:timers";
 import {
   askedOutcome,
   type Handler,
@@ -16,17 +17,44 @@ import {
 } from "../../core/plugin.ts";
 import { type AttemptOutput, captureConsole, createAttemptOutput } from "./attempt_output.ts";
 import { describeFailure, type HandlerPlace } from "./failure.ts";
+import { createRingWriter } from "./report_ring.ts";
 import { closeDoors, guardImports } from "./sandbox.ts";
-import type { AttemptHead, Verdict, WorkerCommand, WorkerReport, WorkerSetup } from "./script_protocol.ts";
+import type {
+  AttemptHead,
+  AttemptSizes,
+  Verdict,
+  WorkerCommand,
+  WorkerOrders,
+  WorkerReport,
+  WorkerSetup,
+} from "./script_protocol.ts";
 
 /** One attempt in this worker. */
 interface Running {
   readonly nonce: string;
   readonly output: AttemptOutput;
   readonly abort: AbortController;
+  readonly sizes: AttemptSizes;
+  /** Head, request and item end to end. */
+  readonly bytes: Uint8Array;
+  ended: boolean;
   /** Set when it has failed although its handler may still return. */
   doomed?: string;
 }
+
+/** How long attempts that came together are started in one turn. */
+const turnMsMax = 5;
+
+/** Steps of the microtask queue that a handler is given to end in before the next one starts. */
+const hopsMax = 16;
+
+// Taken before the handler is loaded.
+const decoder = new TextDecoder();
+const { parse, stringify } = JSON;
+const now = performance.now.bind(performance);
+const nextTurn = setImmediate;
+const endOfTurn = queueMicrotask;
+const Turn = Promise<void>;
 
 globalThis.addEventListener("message", (message) => {
   message.stopImmediatePropagation();
@@ -39,8 +67,15 @@ function serveAttempts(setup: WorkerSetup): void {
   const getCurrent = current.getStore.bind(current);
   const place: HandlerPlace = setup;
   const post = setup.port.postMessage.bind(setup.port);
-  const report = batch((reports: WorkerReport[]) => post(reports));
+  const write = createRingWriter(setup.ring);
+  /** What has not been done yet. */
+  const waiting: { command: WorkerCommand; bytes: Uint8Array }[] = [];
+  /** It is being done. */
+  let busy = false;
+  /** The host has not been woken since the last report. */
+  let isDue = false;
   let handler: Promise<Handler> | undefined;
+  let loaded: Handler | undefined;
 
   captureConsole((text) => getCurrent()?.output.write(text));
   if (setup.guarded && !guardImports(setup.sources)) {
@@ -64,24 +99,75 @@ function serveAttempts(setup: WorkerSetup): void {
     doom(`uncaught: ${describeFailure(event.error, place)}`);
   });
   setup.port.onmessage = (message) => {
-    const command = message.data as WorkerCommand;
-    if (command.kind === "run") run(command.nonce, command.head, command.payload);
-    else abort(command.nonce, command.reason);
+    const { commands, bytes } = message.data as WorkerOrders;
+    let at = 0;
+    for (const command of commands) {
+      const from = at;
+      if (command.kind === "run") at += command.headBytes + command.rawBytes + (command.itemBytes ?? 0);
+      waiting.push({ command, bytes: bytes.subarray(from, at) });
+    }
+    if (!busy) obey();
   };
 
-  async function run(nonce: string, head: AttemptHead, payload: Uint8Array): Promise<void> {
-    const attempt: Running = { nonce, output: createAttemptOutput(), abort: new AbortController() };
-    running.set(nonce, attempt);
-    const verdict = await current.run(attempt, () => call(attempt, head, payload));
-    running.delete(nonce);
-    const sound = attempt.doomed === undefined ? verdict : { outcome: "failed" as const, text: attempt.doomed };
-    report({ kind: "done", nonce, ...sound, output: attempt.output.read() });
+  /**
+   * Does what was asked for, in its order. Whoever ends without waiting is reported before the next one starts, who may
+   * spin or die; and whoever is told to stop has had time to listen for it.
+   */
+  async function obey(): Promise<void> {
+    busy = true;
+    let turnAt = now();
+    try {
+      for (let next; (next = waiting.shift()) !== undefined;) {
+        await follow(next.command, next.bytes);
+        if (now() - turnAt < turnMsMax) continue;
+        // Others have timers and answers to attend to.
+        ring();
+        await new Turn((resolve) => void nextTurn(resolve));
+        turnAt = now();
+      }
+    } finally {
+      busy = false;
+      ring();
+    }
   }
 
-  async function call(attempt: Running, head: AttemptHead, payload: Uint8Array): Promise<Omit<Verdict, "output">> {
+  async function follow(command: WorkerCommand, bytes: Uint8Array): Promise<void> {
+    const { nonce } = command;
+    if (command.kind === "abort") return abort(nonce, command.reason);
+    const fresh = { output: createAttemptOutput(), abort: new AbortController(), ended: false };
+    const attempt: Running = { nonce, sizes: command, bytes, ...fresh };
+    run(attempt);
+    for (let hop = 0; hop < hopsMax && !attempt.ended; hop++) await undefined;
+  }
+
+  /** Reports wait where the host finds them; it is woken for several at once. */
+  function report(item: WorkerReport): void {
+    // Without a prototype no handler can lend it a toJSON.
+    if (!write(stringify({ __proto__: null, ...item }))) return post(item);
+    isDue = true;
+    if (!busy) endOfTurn(ring);
+  }
+
+  function ring(): void {
+    if (!isDue) return;
+    isDue = false;
+    post(null);
+  }
+
+  async function run(attempt: Running): Promise<void> {
+    running.set(attempt.nonce, attempt);
+    const verdict = await current.run(attempt, () => call(attempt));
+    running.delete(attempt.nonce);
+    attempt.ended = true;
+    const sound = attempt.doomed === undefined ? verdict : { outcome: "failed" as const, text: attempt.doomed };
+    report({ kind: "done", nonce: attempt.nonce, ...sound, output: attempt.output.read() });
+  }
+
+  async function call(attempt: Running): Promise<Omit<Verdict, "output">> {
     try {
-      const handle = await load();
-      const { text, note } = resultText(await handle(readEvent(head, payload), createContext(attempt, head)));
+      const handle = loaded ?? await load();
+      const { head, event } = readAttempt(attempt);
+      const { text, note } = resultText(await handle(event, createContext(attempt, head)));
       if (note !== undefined) attempt.output.write(`${note}\n`);
       return { outcome: "succeeded", text };
     } catch (thrown) {
@@ -94,7 +180,7 @@ function serveAttempts(setup: WorkerSetup): void {
 
   /** The module is evaluated once, in the first attempt; if that fails the process is given up. */
   function load(): Promise<Handler> {
-    return handler ??= importHandler(setup.fileUrl).catch((thrown) => {
+    return handler ??= importHandler(setup.fileUrl).then((imported) => loaded = imported, (thrown) => {
       report({ kind: "broken" });
       throw thrown;
     });
@@ -128,10 +214,15 @@ async function importHandler(url: string): Promise<Handler> {
   return module.default;
 }
 
-function readEvent(head: AttemptHead, payload: Uint8Array): HandlerEvent {
-  const raw = payload.subarray(0, head.rawBytes);
-  const item = head.hasItem ? new TextDecoder().decode(payload.subarray(head.rawBytes)) : undefined;
-  return toHandlerEvent({ ...head.event, query: "", raw, item }, head.orderingKey);
+function readAttempt({ bytes, sizes: { headBytes, rawBytes, itemBytes } }: Running): {
+  head: AttemptHead;
+  event: HandlerEvent;
+} {
+  const head = parse(decoder.decode(bytes.subarray(0, headBytes))) as AttemptHead;
+  const item = itemBytes === undefined ? undefined : decoder.decode(bytes.subarray(headBytes + rawBytes));
+  // A copy: around it lie the bodies of others.
+  const raw = bytes.slice(headBytes, headBytes + rawBytes);
+  return { head, event: toHandlerEvent({ ...head.event, query: "", raw, item }, head.orderingKey) };
 }
 
 function createContext(attempt: Running, head: AttemptHead): HandlerContext {
@@ -143,19 +234,5 @@ function createContext(attempt: Running, head: AttemptHead): HandlerContext {
     log: (...values) => console.log(...values),
     reject: (message) => new Rejection(String(message)),
     retryAfter: (duration, message) => new RetryLater(String(duration), message),
-  };
-}
-
-/** Reports made in one turn leave in one message. */
-function batch<Item>(send: (items: Item[]) => void): (item: Item) => void {
-  let queued: Item[] = [];
-  const flush = () => {
-    const items = queued;
-    queued = [];
-    send(items);
-  };
-  return (item) => {
-    queued.push(item);
-    if (queued.length === 1) queueMicrotask(flush);
   };
 }

@@ -78,11 +78,18 @@ function counted(): Counted {
 }
 
 if (new URL(import.meta.url).searchParams.has("count")) countStatements();
+const scope = globalThis as unknown as Worker;
+/** What comes while the product's own worker is being loaded would meet no listener but this one. */
+const early: MessageEvent[] = [];
 // Listens before the product's own worker does, so that a question never reaches it.
-globalThis.addEventListener("message", (event) => {
-  const { data } = event as MessageEvent<Partial<Question>>;
-  if (data.watch === undefined) return;
+scope.addEventListener("message", (event: MessageEvent<Partial<Question>>) => {
+  const { watch } = event.data;
+  if (watch === undefined) {
+    if (scope.onmessage === null) early.push(event);
+    return;
+  }
   event.stopImmediatePropagation();
-  (globalThis as unknown as Worker).postMessage({ watched: data.watch === "pragmas" ? pragmas() : counted() });
+  scope.postMessage({ watched: watch === "pragmas" ? pragmas() : counted() });
 });
 await import("../../core/store/sqlite_worker.ts");
+for (const event of early) scope.onmessage!(event);

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as fc from "fast-check";
 import {
   createFrameDecoder,
@@ -9,22 +9,30 @@ import {
 } from "../../../plugins/handlers/frame.ts";
 
 Deno.test("createFrameDecoder: gives back what was encoded, however the bytes are cut", () => {
-  const frames = fc.array(fc.record({ header: fc.jsonValue(), bytes: fc.uint8Array({ maxLength: 300 }) }), {
-    maxLength: 8,
-  });
-  fc.assert(fc.property(frames, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1 }), (sent, cuts) => {
-    const encoded = sent.map(({ header, bytes }) => encodeFrame(header, bytes));
+  const frames = fc.array(
+    fc.record({
+      messages: fc.array(fc.jsonValue(), { maxLength: 4 }),
+      parts: fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 4 }),
+    }),
+    { maxLength: 8 },
+  );
+  fc.assert(fc.property(frames, fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1 }), (sent, cuts) => {
+    const encoded = sent.map(({ messages, parts }) => encodeFrame(messages.map((each) => JSON.stringify(each)), parts));
     const stream = encoded.flatMap((frame) => [...frame]);
     const decode = createFrameDecoder<unknown>();
     const got: Frame<unknown>[] = [];
+    const chunk = new Uint8Array(200);
     for (let at = 0, i = 0; at < stream.length; i++) {
       const length = cuts[i % cuts.length]!;
-      got.push(...decode(Uint8Array.from(stream.slice(at, at + length))));
+      const piece = stream.slice(at, at + length);
+      chunk.set(piece);
+      got.push(...decode(chunk.subarray(0, piece.length)));
+      chunk.fill(0xff); // the reader's own from here on
       at += length;
     }
     assertEquals(
-      got.map(({ header, bytes }) => [header, [...bytes]]),
-      sent.map(({ header, bytes }) => [JSON.parse(JSON.stringify(header)), [...bytes]]),
+      got.map(({ messages, bytes }) => [messages, [...bytes]]),
+      sent.map(({ messages, parts }) => [JSON.parse(JSON.stringify(messages)), parts.flatMap((part) => [...part])]),
     );
   }));
 });
@@ -44,10 +52,16 @@ for (
   });
 }
 
-Deno.test("createFrameDecoder: refuses a header that is not JSON", () => {
-  const frame = encodeFrame({ kind: "beat" });
-  frame[8] = 0x7d;
+Deno.test("createFrameDecoder: refuses messages that are not JSON", () => {
+  const frame = encodeFrame([`{"kind":"beat"}`]);
+  frame[9] = 0x7d;
   assertThrows(() => createFrameDecoder()(frame), SyntaxError);
+});
+
+Deno.test("createFrameDecoder: refuses JSON that is no list", () => {
+  const frame = encodeFrame(["10"]);
+  frame.set([0x20, 0x31, 0x30, 0x20], 8);
+  assertThrows(() => createFrameDecoder()(frame), TypeError, "no list");
 });
 
 Deno.test("createFrameDecoder: never hangs and never reads beyond what it was given, whatever arrives", () => {
@@ -60,18 +74,54 @@ Deno.test("createFrameDecoder: never hangs and never reads beyond what it was gi
   }));
 });
 
-Deno.test("createFrameWriter: frames queued together leave in one write, in order", async () => {
-  const writes: Uint8Array[] = [];
-  const send = createFrameWriter((chunk) => {
-    writes.push(chunk);
+/** What a writer wrote, each write read as one frame. */
+function collectFrames(): { frames: Frame<unknown>[]; write: (chunk: Uint8Array) => Promise<void> } {
+  const frames: Frame<unknown>[] = [];
+  const write = (chunk: Uint8Array) => {
+    const [frame, ...others] = createFrameDecoder()(chunk);
+    assertEquals(others, []);
+    frames.push(frame!);
     return Promise.resolve();
-  });
-  for (let n = 0; n < 5; n++) send({ n });
+  };
+  return { frames, write };
+}
+
+Deno.test("createFrameWriter: messages queued together leave in one frame, in order, and their bytes too", async () => {
+  const { frames, write } = collectFrames();
+  const send = createFrameWriter(write);
+  for (let n = 0; n < 5; n++) send({ n }, n === 3 ? undefined : [Uint8Array.of(n), Uint8Array.of(n, n)]);
   await Promise.resolve();
-  assertEquals(writes.length, 1);
-  assertEquals(createFrameDecoder()(writes[0]!).map(({ header }) => header), [0, 1, 2, 3, 4].map((n) => ({ n })));
+  assertEquals(frames, [{
+    messages: [0, 1, 2, 3, 4].map((n) => ({ n })),
+    bytes: Uint8Array.of(0, 0, 0, 1, 1, 1, 2, 2, 2, 4, 4, 4),
+  }]);
 });
 
-Deno.test("encodeFrame: refuses to send more than the limit", () => {
-  assertThrows(() => encodeFrame({}, new Uint8Array(frameBytesMax)), RangeError, "at most");
+Deno.test("createFrameWriter: what waits is split into frames of a size that a reader takes in at once", async () => {
+  const { frames, write } = collectFrames();
+  const done = Promise.withResolvers<void>();
+  const send = createFrameWriter(async (chunk) => {
+    await write(chunk);
+    if (frames.flatMap(({ messages }) => messages).length === 100) done.resolve();
+  });
+  for (let n = 0; n < 100; n++) send(n, [new Uint8Array(10_000).fill(n)]);
+  await done.promise;
+  assertEquals(frames.flatMap(({ messages }) => messages), Array.from({ length: 100 }, (_, n) => n));
+  for (const { messages, bytes } of frames) {
+    assert(bytes.length <= 200_000 && bytes.length === messages.length * 10_000);
+    messages.forEach((n, at) => assertEquals(bytes[at * 10_000], n));
+  }
+});
+
+Deno.test("createFrameWriter: refuses what fits into no frame, and goes on", async () => {
+  const { frames, write } = collectFrames();
+  const send = createFrameWriter(write);
+  assertThrows(() => send({}, [new Uint8Array(frameBytesMax)]), RangeError, "fit into a frame");
+  send("small");
+  await Promise.resolve();
+  assertEquals(frames.map(({ messages }) => messages), [["small"]]);
+});
+
+Deno.test("encodeFrame: refuses to make more than the limit", () => {
+  assertThrows(() => encodeFrame(["1"], [new Uint8Array(frameBytesMax)]), RangeError, "at most");
 });

@@ -184,6 +184,29 @@ Deno.test("createScriptRunner: twenty attempts at once share one process and kee
   });
 });
 
+Deno.test("createScriptRunner: attempts that travel together see only their own bytes", async () => {
+  const files = {
+    "handler.ts": `export default ({ raw, body }) => {
+      const whole = new TextDecoder().decode(raw.buffer);
+      raw.fill(0);
+      return [whole, body.n];
+    };`,
+  };
+  await withHandler({ files }, async (rig) => {
+    const reports = await Promise.all(Array.from({ length: 20 }, (_, n) => rig.run({}, { body: { n } })));
+    reports.forEach((report, n) => assertEquals(JSON.parse(resultOf(report)!), [JSON.stringify({ n }), n]));
+  });
+});
+
+Deno.test("createScriptRunner: results too large for the ring that reports go through arrive all the same", async () => {
+  const files = { "handler.ts": `export default ({ body }) => "ä".repeat(body.n);` };
+  await withHandler({ files }, async (rig) => {
+    const lengths = [10, 200_000, 20, 100_000, 90_000, 80_000, 30];
+    const reports = await Promise.all(lengths.map((n) => rig.run({}, { body: { n } })));
+    assertEquals(reports.map((report) => resultOf(report)!.length), lengths.map((n) => n + 2));
+  });
+});
+
 Deno.test("createScriptRunner: a suspect attempt runs in a process of its own that ends with it", async () => {
   const files = { "handler.ts": "let count = 0; export default () => ++count;" };
   await withHandler({ files }, async (rig) => {
