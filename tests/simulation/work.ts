@@ -10,7 +10,7 @@ import type { Rate } from "../../core/domain/duration.ts";
 import { type EngineLife, epochMs, goesWrong, never, reach, type World } from "./world.ts";
 
 /** For so long after the wall clock was set, batches that were made before may still arrive with the old time. */
-const strayMs = 60_000;
+const strayMs = 90_000;
 
 /** The body of a simulated event. */
 export interface SimulatedBody {

@@ -2,11 +2,13 @@
  * What is recorded: a log that takes events in groups, claims and settles them, and a line in a file of its own for every
  * event that was acknowledged. Run under the recorder; the file of acknowledgements stands for the senders' memory.
  *
- * With `NORMAL` as its third argument SQLite is told, behind the engine's back, to use synchronous=NORMAL.
+ * With `NORMAL` as its third argument SQLite is told, behind the engine's back, to use synchronous=NORMAL; for that it runs
+ * on this thread.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { openStore } from "../../../core/store/open.ts";
+import { openStore, ownLog } from "../../../core/store/open.ts";
+import { openSqlite } from "../../../core/store/sqlite.ts";
 import type { NewRequest } from "../../../core/store/store.ts";
 import { createRandom } from "../../support/seeded_random.ts";
 
@@ -23,7 +25,11 @@ if (mode === "NORMAL") {
 
 const { next: random } = createRandom(Number(seed));
 const acks = Deno.openSync(`${folder}/acks`, { append: true, create: true });
-const store = await openStore({ url: `file:${folder}/weir.db`, boot: "b", now: 1, idempotencyMs: () => 1_000_000 });
+const file = `${folder}/weir.db`;
+const options = { boot: "b", now: 1, idempotencyMs: () => 1_000_000 };
+const store = mode === "NORMAL"
+  ? await ownLog(openSqlite(file), options)
+  : await openStore({ ...options, url: `file:${file}` });
 const [queue] = await store.registerQueues([{ route: "work", target: "" }]);
 
 let count = 0;
