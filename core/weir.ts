@@ -189,7 +189,10 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     },
   });
   const parts = { store, runners, handlers, host: { clock, childLockFile: childLockFile(first.storage.url) } };
-  let generation: Generation = await createGeneration(first, parts);
+  let generation: Generation = await createGeneration(first, parts).catch(async (error) => {
+    await store.close(); // its thread would keep the program from ending
+    throw error;
+  });
 
   const scheduler = createScheduler({
     store,

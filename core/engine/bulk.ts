@@ -79,8 +79,9 @@ export function createBulkActions({ store, clock, makeDeliveryId, wake }: BulkOp
     if (request.dryRun) return { ok: true, bulk: { matched, done: 0, until } };
     const page = await read(filters, { after: request.after ?? 0, limit: request.limit ?? bulkRowsMax });
     // All at once: the log takes them in this order, and shares its commits among them.
-    const done = await Promise.all(page.rows.map(act));
-    if (done.includes(true)) wake();
+    const acting = Promise.all(page.rows.map(act));
+    wake(); // now: should one of them fail, what the others have made ready is looked at all the same
+    const done = await acting;
     const bulk = { matched, done: done.filter(Boolean).length, nextAfter: page.nextAfter, until };
     return { ok: true, bulk };
   }

@@ -113,8 +113,9 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
       }
       if (request.dryRun || replays.length === 0) continue;
       // All at once: the log takes them in this order, and shares its commits among them.
-      await Promise.all(replays.map(({ id, deliveries }) => store.replay(id, deliveries, { now })));
-      wake();
+      const replaying = Promise.all(replays.map(({ id, deliveries }) => store.replay(id, deliveries, { now })));
+      wake(); // now: should one of them fail, what the others have made ready is looked at all the same
+      await replaying;
     }
     return { events: ids.length - missing.length, unrouted, routes, missing, nextAfter, until };
   };

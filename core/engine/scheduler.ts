@@ -69,6 +69,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const stopping = new AbortController();
   let open = false;
   let looking: Promise<void> | undefined;
+  let ticking: Promise<void> = Promise.resolve();
   let lookAgain = false;
   let isResting = false;
   let nextLookAt = Infinity;
@@ -115,7 +116,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
         if (claim.nextDueAt !== undefined) lookAt(claim.nextDueAt);
       }
-      for (const queue of asked) disturb(queue); // whatever ends next makes room for them
+      for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
     } catch (error) {
       restless = "all";
       throw error;
@@ -185,7 +186,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     do {
       lookAgain = false;
       try {
-        await tick();
+        await (ticking = tick());
       } catch (error) {
         observe({ kind: "engine", at: clock.now(), level: "error", message: `cannot claim: ${describeError(error)}` });
         rest();
@@ -225,7 +226,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return running;
     },
     async whenFree(runner) {
-      await looking; // a claim under way may still start attempts of the generation that it began with
+      await ticking.catch(() => {}); // a claim under way may still start attempts of the generation that it began with
       await Promise.all([...inFlight].flatMap(([ended, queue]) => queue.runner === runner ? [ended] : []));
     },
     idle,
@@ -234,6 +235,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       forgetTimer();
       const cancelAbort = clock.timer(Math.max(0, graceMs - abortMarginMs), () => stopping.abort());
       await idle();
+      forgetTimer(); // of what failed meanwhile
       cancelAbort();
       stopping.abort();
     },

@@ -110,8 +110,10 @@ function addPauses(router: OpenAPIHono, { store, config, pauses, clock, wake }: 
     const named = context.req.valid("json");
     const queues = await findQueues(named);
     if (queues.length === 0) return refuse(context, 404, noQueue(named));
-    for (const queue of queues) await store.pauseQueue(queue, undefined);
-    wake();
+    for (const queue of queues) {
+      await store.pauseQueue(queue, undefined);
+      wake();
+    }
     return context.json({ queues }, 200);
   });
   router.openapi(routes.sourcePauseRoute, async (context) => {

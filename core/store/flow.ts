@@ -67,10 +67,10 @@ function creditParameters(credit: Credit, claim: { token: Value; boot: Value; no
 const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.column4", period: "v.column5" });
 
 /**
- * Of each queue, whether it holds something due, and when the next delivery may be claimed, of those that cannot be now. While a breaker or a rate limit holds the queue:
- * the end of that (always after now: who comes too early would not be told again), or the first delivery's own time if it
- * is later. Else the next delivery's own time; what is due
- * already only waits for others to end, and is woken by their end.
+ * Of each queue, whether it holds something due, and when the next delivery may be claimed, of those that cannot be now.
+ * While a breaker or a rate limit holds the queue: the end of that (always after now: who comes too early would not be told
+ * again), or the first delivery's own time if it is later. Else the next delivery's own time; what is due already only
+ * waits for others to end, and is woken by their end.
  */
 const readNext = createRowStatement(
   5,

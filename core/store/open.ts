@@ -18,7 +18,7 @@ import { purgeBatch } from "./purge.ts";
 import { createExpiry } from "./retention.ts";
 import type { Reader } from "./reader.ts";
 import { type JudgeLost, recoverClaims } from "./recovery.ts";
-import { openSqliteThread } from "./sqlite_thread.ts";
+import { openSqliteThread, type ThreadedDatabase } from "./sqlite_thread.ts";
 import {
   type Appended,
   type NewRequest,
@@ -109,7 +109,7 @@ export interface LogOptions extends Omit<OpenStoreOptions, "url" | "authToken" |
   /** Runs a function once the events that already wait have been taken. Default: the platform's own way. */
   readonly defer?: (run: () => void) => void;
   /** Opens the same log a second time, so that what people ask never holds up a commit. Default: they share the first. */
-  readonly openReading?: () => Promise<Database>;
+  readonly openReading?: () => Promise<ThreadedDatabase>;
 }
 
 /** Opens the log in a database that this engine has for itself: whoever claimed anything in it is gone. */
@@ -162,10 +162,11 @@ function createStore(
     bytes: weigh,
     defer: options.defer ?? ((run) => void setImmediate(run)),
   });
-  const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> =>
-    group.submit({ kind: "plan", plan }) as Promise<Answer>;
+  const submit = (operation: Operation): Promise<unknown> =>
+    closing === undefined ? group.submit(operation) : Promise.reject(new StoreUnavailable("the log is closed"));
+  const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> => submit({ kind: "plan", plan }) as Promise<Answer>;
   let reader: Promise<Reader> | undefined;
-  let reading: Database | undefined;
+  let reading: ThreadedDatabase | undefined;
   let closing: Promise<void> | undefined;
 
   async function openReader(): Promise<Reader> {
@@ -176,6 +177,7 @@ function createStore(
 
   function read(): Promise<Reader> {
     if (closing !== undefined) return Promise.reject(new StoreUnavailable("the log is closed"));
+    if (reading?.isBroken) reader = undefined; // as a program; a disk that fails has failed for all
     return reader ??= openReader().catch((error) => {
       reader = undefined; // the next one may have more luck
       throw error;
@@ -183,18 +185,21 @@ function createStore(
   }
 
   async function close(): Promise<void> {
-    await group.idle();
-    await reader?.catch(() => {});
-    await reading?.close(); // before the one that takes the WAL into the file
-    await opened.watch?.leave().catch(() => {}); // others then see it stand still, which comes to the same
-    await database.close();
-    opened.lock?.release();
+    try {
+      await group.idle();
+      await reader?.catch(() => {});
+      await reading?.close(); // before the one that takes the WAL into the file
+      await opened.watch?.leave().catch(() => {}); // others then see it stand still, which comes to the same
+      await database.close();
+    } finally {
+      opened.lock?.release();
+    }
   }
 
   return {
     recovered: opened.recovered,
     registerQueues: (queues) => registerQueues(database, queues),
-    append: (request) => group.submit({ kind: "append", request }) as Promise<Appended[]>,
+    append: (request) => submit({ kind: "append", request }) as Promise<Appended[]>,
     countDue: (credits, { now }) => submitPlan(planCountDue(credits, now)),
     async claim(credits, { monotonic, ...claim }) {
       const heldUntil = monotonic === undefined ? undefined : opened.watch?.heldUntil(monotonic());
@@ -209,7 +214,7 @@ function createStore(
       }
     },
     async settle(settlement) {
-      return await group.submit({ kind: "settle", settlement }) as boolean || await wasSettled(database, settlement);
+      return await submit({ kind: "settle", settlement }) as boolean || await wasSettled(database, settlement);
     },
     beat: (at) => opened.watch?.beat(at) ?? Promise.resolve(0),
     cancel: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "cancelled" })),

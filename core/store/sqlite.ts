@@ -2,7 +2,8 @@
  * A log in one local file, through Deno's built-in node:sqlite. The pragmas are what makes "2xx means durable" true;
  * they are set on opening and read back, and a database that does not obey is refused.
  *
- * Never open the file a second way in this process, not even to copy it: closing any other handle drops SQLite's locks.
+ * Never open the file by other means than SQLite in this process, not even to copy it: closing such a handle drops SQLite's
+ * locks. A second connection of SQLite's own keeps them.
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
@@ -195,7 +196,7 @@ class SqliteFile implements Database {
   #translate(error: unknown): Error {
     const { errcode, message } = error as Error & { errcode?: number };
     const code = (errcode ?? 0) & 0xff;
-    if (code === busy && !this.#lockedOut) this.#setLockedOut(true);
+    if (code === busy && !this.#lockedOut && !this.#readOnly) this.#setLockedOut(true);
     // A TypeError is a value that cannot be bound.
     if (refused.has(code) || error instanceof TypeError) return new ConstraintBroken(message, { cause: error });
     // After a failed write or fsync nobody knows what is on the disk: only a new start may read it again.

@@ -27,11 +27,13 @@ export async function openSqliteThread(path: string, options: SqliteOptions = {}
 
 /** A database on a thread of its own. */
 export interface ThreadedDatabase extends Database {
+  /** Nothing will be answered any more. */
+  readonly isBroken: boolean;
   /**
-   * Opens the same file on one more thread, to read only, so that a long look never holds up a commit. What breaks there
-   * breaks here too.
+   * Opens the same file on one more thread, to read only, so that a long look never holds up a commit. A disk that fails
+   * there has failed here too; a thread that breaks there is no concern of this one.
    */
-  openReading(): Promise<Database>;
+  openReading(): Promise<ThreadedDatabase>;
 }
 
 interface Waiting {
@@ -48,14 +50,16 @@ class SqliteThread implements ThreadedDatabase {
   #failed: Error | undefined;
   #closed = false;
 
-  constructor(path: string, { onFailure = () => {} }: SqliteOptions) {
+  constructor(path: string, { onFailure = () => {}, readOnly = false }: SqliteOptions) {
     this.#path = path;
     this.#onFailure = onFailure;
     this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault(); // it would end the whole process, past every orderly way
-      this.#fail(new Error(event.message));
-      for (const { reject } of this.#waiting.splice(0)) reject(unavailable(`its thread broke: ${event.message}`));
+      const error = new Error(`its thread broke: ${event.message}`);
+      if (readOnly) this.#failed = error;
+      else this.#fail(error);
+      this.#refuseWaiting(error.message);
     };
   }
 
@@ -71,17 +75,29 @@ class SqliteThread implements ThreadedDatabase {
     // The end of a thread closes its database and with that takes the WAL into the file, which after a disk failure could
     // be a broken one: then the thread stays until the process ends, and the next start recovers.
     if (this.#failed !== undefined || this.#closed) return;
-    await this.ask({ kind: "close" });
-    this.end();
+    const closed = this.ask({ kind: "close" });
+    this.#closed = true; // what comes after it would be told to a thread that is about to end
+    await closed.finally(() => this.end());
   }
 
-  openReading(): Promise<Database> {
+  get isBroken(): boolean {
+    return this.#failed !== undefined;
+  }
+
+  openReading(): Promise<ThreadedDatabase> {
     return openSqliteThread(this.#path, { readOnly: true, onFailure: (error) => this.#fail(error) });
   }
 
   end(): void {
     this.#closed = true;
     this.#worker.terminate();
+    this.#refuseWaiting("it is closed");
+  }
+
+  #refuseWaiting(reason: string): void {
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(new StoreUnavailable(`the log cannot be used: ${reason}`));
+    }
   }
 
   ask(order: Order): Promise<Result[]> {
@@ -90,8 +106,13 @@ class SqliteThread implements ThreadedDatabase {
       return Promise.reject(new StoreUnavailable(`the log has failed: ${this.#failed.message}; restart`));
     }
     return new Promise((resolve, reject) => {
+      try {
+        this.#worker.postMessage(order);
+      } catch (cause) {
+        // A value that cannot even be sent is one that cannot be bound; nobody may wait for an answer to it.
+        return reject(new ConstraintBroken((cause as Error).message, { cause }));
+      }
       this.#waiting.push({ resolve, reject });
-      this.#worker.postMessage(order);
     });
   }
 
@@ -107,10 +128,6 @@ class SqliteThread implements ThreadedDatabase {
     this.#failed = error;
     this.#onFailure(error);
   }
-}
-
-function unavailable(reason: string): StoreUnavailable {
-  return new StoreUnavailable(`the log cannot be used: ${reason}`);
 }
 
 function toRows({ names, columns, changes }: ColumnResult): Result {

@@ -110,3 +110,17 @@ Deno.test("scheduler: a queue that had nothing left is not asked again when some
   assertEquals(claims.length, 0);
   await scheduler.stop(0);
 });
+
+Deno.test("scheduler: what fails while it stops leaves no timer behind", async () => {
+  const { scheduler, clock, claims, attempts, settlements } = createHeld();
+  scheduler.start();
+  await until("it asks", () => claims.length === 1);
+  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  await until("it runs", () => attempts.length === 1);
+  const stopping = scheduler.stop(10_000);
+  attempts.shift()!({ outcome: { kind: "failed", reason: "not yet" } });
+  await until("it is being settled", () => settlements.length === 1);
+  settlements.shift()!.resolve(true);
+  await stopping;
+  assertEquals(clock.waiting, 0);
+});

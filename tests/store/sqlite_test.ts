@@ -2,13 +2,15 @@
  * The file under the log: its pragmas and its mode, a second engine, what the schema refuses, and batches run twice.
  */
 
+import { setImmediate } from "node:timers";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
-import { ConstraintBroken } from "../../core/store/database.ts";
+import { ConstraintBroken, type Value } from "../../core/store/database.ts";
 import { createKysely } from "../../core/store/kysely.ts";
 import { migrate, schemaVersion } from "../../core/store/migrations.ts";
 import { openStore } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
+import { openSqliteThread } from "../../core/store/sqlite_thread.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { claimOne, newRequest, openWithQueue, settlement, states } from "./fixture.ts";
 import { open, readOne, statement, testInFolder } from "./temporary_log.ts";
@@ -216,3 +218,54 @@ testInFolder("createKysely: an interactive transaction is refused", async (folde
   await assertRejects(() => db.transaction().execute(() => Promise.resolve()), TypeError, "written in batches");
   await database.close();
 });
+
+testInFolder("openSqliteThread: what meets its end is refused, and nothing hangs", async (folder) => {
+  const database = await openSqliteThread(`${folder}/a.db`);
+  const select = { sql: "SELECT 1 AS one", parameters: [] };
+  const closing = database.close();
+  await assertRejects(() => database.read(select), StoreUnavailable, "closed");
+  await closing;
+  await database.close();
+  await assertRejects(() => database.write([select]), StoreUnavailable, "closed");
+});
+
+testInFolder(
+  "openSqliteThread: a value that cannot be sent is refused alone, and the others get their own answers",
+  async (folder) => {
+    const database = await openSqliteThread(`${folder}/a.db`);
+    const odd = { sql: "SELECT ?", parameters: [(() => 1) as unknown as Value] };
+    const select = (n: number) => ({ sql: "SELECT ? AS n", parameters: [n] });
+    const results = await Promise.allSettled([
+      database.read(select(1)),
+      database.write([odd]),
+      database.read(select(2)),
+    ]);
+    assertEquals(results.map((each) => each.status === "fulfilled" ? each.value : each.reason.name), [
+      { rows: [{ n: 1 }], changes: 1 },
+      "ConstraintBroken",
+      { rows: [{ n: 2 }], changes: 1 },
+    ]);
+    await database.close();
+  },
+);
+
+testInFolder(
+  "openStore: appends that meet its end are refused, and it ends under a steady stream of them",
+  async (folder) => {
+    const store = await openStore({ url: `file:${folder}/weir.db`, boot: "b", now: 1, idempotencyMs: () => 1_000 });
+    let closed = false;
+    const results: Promise<unknown>[] = [];
+    const stream = (async () => {
+      while (!closed) {
+        results.push(store.append(newRequest({})).then(() => "appended", (error) => error.name));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    await results[0];
+    await store.close();
+    closed = true;
+    await stream;
+    const outcomes = new Set(await Promise.all(results));
+    assertEquals([...outcomes].filter((each) => each !== "appended" && each !== "StoreUnavailable"), []);
+  },
+);
