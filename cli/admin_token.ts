@@ -55,7 +55,13 @@ export async function keepAdminToken(config: string): Promise<string> {
     );
   }
   await nameOnce(draft, file);
-  return await findAdminToken(config) ?? token;
+  const named = await findAdminToken(config);
+  if (named === undefined) {
+    throw new Failure(
+      `cannot keep the admin token in ${file}: it is there and cannot be read; remove it, if it is a link`,
+    );
+  }
+  return named;
 }
 
 /** Gives the draft its name unless another engine, which starts at the same time, was first: then its token is everyone's. */

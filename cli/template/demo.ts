@@ -36,7 +36,7 @@ export function demoFiles(place: DemoPlace): TemplateFile[] {
     { path: "plugins/issues.ts", text: issues },
     { path: "plugins/payments.ts", text: payments },
     { path: "plugins/reports.ts", text: reports },
-    { path: ".gitignore", text: `.env\n${adminTokenFile}\n*.db\n*.db-*\n` },
+    { path: ".gitignore", text: `.env\n${adminTokenFile}*\n*.db\n*.db-*\n` },
     { path: ".env", text: env, secret: true },
     { path: "routes.yaml", text: routes },
   ];

@@ -26,6 +26,6 @@ export function projectFiles(): TemplateFile[] {
       text: `${note} Copy it to .env and fill it in: \`weir secret\` makes a value.\nHELLO_SECRET=\n`,
     },
     { path: ".env", text: `${note} Not for the repository.\nHELLO_SECRET=${makeSecret()}\n`, secret: true },
-    { path: ".gitignore", text: `.env\n${adminTokenFile}\n*.db\n*.db-*\n` },
+    { path: ".gitignore", text: `.env\n${adminTokenFile}*\n*.db\n*.db-*\n` },
   ];
 }

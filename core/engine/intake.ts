@@ -39,7 +39,7 @@ export interface Refused {
 export type Intaken =
   /** In the log, durably. One entry per event, in the order of the request; `answer` is what the sender requires. */
   | { readonly kind: "accepted"; readonly events: readonly Appended[]; readonly answer?: Answer }
-  /** A question of the sender, answered; nothing was logged. */
+  /** A question of the sender, or of whoever says so where no proof is asked for it, answered; nothing was logged. */
   | { readonly kind: "handshake"; readonly answer: Answer }
   | Refused;
 

@@ -1,6 +1,6 @@
 /**
  * The door for senders: finds the source by its path, refuses what must be refused as early and as cheaply as it can,
- * reads the body once, and hands it to the intake. It answers 2xx only when the intake says that the log has it.
+ * reads the body once, and hands it to the intake. An event is answered 2xx only when the intake says that the log has it.
  */
 
 import type { Clock } from "../domain/clock.ts";

@@ -15,6 +15,8 @@ const lengthBytes = 4;
 // Taken before any handler is loaded: what it rewrites must not change what is written.
 const { apply } = Reflect;
 const { set } = Uint8Array.prototype;
+const readLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "length")!.get!;
+const lengthOf = (bytes: Uint8Array): number => apply(readLength, bytes, []);
 const { load, store } = Atomics;
 const encoder = new TextEncoder();
 const encode = encoder.encode.bind(encoder);
@@ -38,18 +40,19 @@ export function createRingWriter(ring: SharedArrayBuffer): (text: string) => boo
   function put(part: Uint8Array): void {
     const from = (at >>> 0) % ringBytes;
     const room = ringBytes - from;
-    if (part.length <= room) apply(set, bytes, [part, from]);
+    const count = lengthOf(part);
+    if (count <= room) apply(set, bytes, [part, from]);
     else {
-      for (let i = 0; i < part.length; i++) bytes[(from + i) % ringBytes] = part[i]!;
+      for (let i = 0; i < count; i++) bytes[(from + i) % ringBytes] = part[i]!;
     }
-    at = (at + part.length) | 0;
+    at = (at + count) | 0;
   }
 
   return (text) => {
     const record = encode(text);
     const taken = (at - load(marks, read)) | 0;
-    if (lengthBytes + record.length > ringBytes - taken) return false;
-    setLength(record.length);
+    if (lengthBytes + lengthOf(record) > ringBytes - taken) return false;
+    setLength(lengthOf(record));
     put(length);
     put(record);
     store(marks, written, at);

@@ -42,14 +42,24 @@ interface Running {
   doomed?: string;
 }
 
+/** Something to do, and what comes after it: a list of our own, because a handler can rewrite those of the language. */
+interface Order {
+  readonly command: WorkerCommand;
+  readonly bytes: Uint8Array;
+  next?: Order;
+}
+
 /** How long attempts that came together are started in one turn. */
 const turnMsMax = 5;
 
 /** Steps of the microtask queue that a handler is given to end in before the next one starts. */
 const hopsMax = 16;
 
-// Taken before the handler is loaded.
-const decoder = new TextDecoder();
+// Taken before the handler is loaded: what it rewrites must neither see nor change what is another attempt's.
+const decode = TextDecoder.prototype.decode.bind(new TextDecoder());
+const { apply } = Reflect;
+const { subarray, slice } = Uint8Array.prototype;
+const part = (bytes: Uint8Array, from: number, to: number): Uint8Array => apply(subarray, bytes, [from, to]);
 const { parse, stringify } = JSON;
 const now = performance.now.bind(performance);
 const nextTurn = setImmediate;
@@ -68,8 +78,9 @@ function serveAttempts(setup: WorkerSetup): void {
   const place: HandlerPlace = setup;
   const post = setup.port.postMessage.bind(setup.port);
   const write = createRingWriter(setup.ring);
-  /** What has not been done yet. */
-  const waiting: { command: WorkerCommand; bytes: Uint8Array }[] = [];
+  /** What has not been done yet, the next first. */
+  let first: Order | undefined;
+  let last: Order | undefined;
   /** It is being done. */
   let busy = false;
   /** The host has not been woken since the last report. */
@@ -104,7 +115,10 @@ function serveAttempts(setup: WorkerSetup): void {
     for (const command of commands) {
       const from = at;
       if (command.kind === "run") at += command.headBytes + command.rawBytes + (command.itemBytes ?? 0);
-      waiting.push({ command, bytes: bytes.subarray(from, at) });
+      const order: Order = { command, bytes: part(bytes, from, at) };
+      if (last === undefined) first = order;
+      else last.next = order;
+      last = order;
     }
     if (!busy) obey();
   };
@@ -117,8 +131,11 @@ function serveAttempts(setup: WorkerSetup): void {
     busy = true;
     let turnAt = now();
     try {
-      for (let next; (next = waiting.shift()) !== undefined;) {
-        await follow(next.command, next.bytes);
+      while (first !== undefined) {
+        const { command, bytes } = first;
+        first = first.next;
+        if (first === undefined) last = undefined;
+        await follow(command, bytes);
         if (now() - turnAt < turnMsMax) continue;
         // Others have timers and answers to attend to.
         ring();
@@ -218,10 +235,11 @@ function readAttempt({ bytes, sizes: { headBytes, rawBytes, itemBytes } }: Runni
   head: AttemptHead;
   event: HandlerEvent;
 } {
-  const head = parse(decoder.decode(bytes.subarray(0, headBytes))) as AttemptHead;
-  const item = itemBytes === undefined ? undefined : decoder.decode(bytes.subarray(headBytes + rawBytes));
+  const itemAt = headBytes + rawBytes;
+  const head = parse(decode(part(bytes, 0, headBytes))) as AttemptHead;
+  const item = itemBytes === undefined ? undefined : decode(part(bytes, itemAt, itemAt + itemBytes));
   // A copy: around it lie the bodies of others.
-  const raw = bytes.slice(headBytes, headBytes + rawBytes);
+  const raw: Uint8Array = apply(slice, bytes, [headBytes, itemAt]);
   return { head, event: toHandlerEvent({ ...head.event, query: "", raw, item }, head.orderingKey) };
 }
 

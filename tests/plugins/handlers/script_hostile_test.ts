@@ -208,6 +208,17 @@ const hostile: Hostile[] = [
       throw new Error("the truth");`,
     reason: /^the truth/,
   },
+  {
+    name: "rewrites bytes and lists to swallow reports",
+    code: `
+      const bytes = Object.getPrototypeOf(Uint8Array.prototype);
+      const { get } = Object.getOwnPropertyDescriptor(bytes, "length");
+      Object.defineProperty(bytes, "length", { configurable: true, get() { const n = get.call(this); return n > 20 ? 0 : n; } });
+      Uint8Array.prototype.subarray = Uint8Array.prototype.slice = () => new Uint8Array();
+      Array.prototype.shift = Array.prototype.push = () => undefined;
+      throw new Error("the truth");`,
+    reason: /^the truth/,
+  },
 ];
 
 for (const { name, code, reason, died, files, permissions, timeoutMs } of hostile) {
