@@ -265,6 +265,10 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   }
 
   function reload(): Promise<Reloaded> {
+    if (stopped !== undefined) {
+      // It would bring runners that nobody closes, and retire some that are being closed.
+      return Promise.resolve({ ok: false, issues: [{ path: "", message: "the engine is shutting down" }] });
+    }
     const result = reloading.then(swap);
     reloading = result.catch(() => {});
     return result;

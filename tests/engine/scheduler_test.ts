@@ -152,3 +152,20 @@ Deno.test("weir: the same log cannot be opened twice, and can be again after a s
   await using again = await startEngine({ folder: engine.folder });
   assertEquals(again.weir.config.routes.length, 0);
 });
+
+Deno.test("weir: a reload that comes while it stops is refused, and what runs is let finish", async () => {
+  const gate = Promise.withResolvers<void>();
+  let running = false;
+  await using engine = await startEngine({
+    routes: { work: { from: "app" } },
+    handlers: { work: () => (running = true, gate.promise) },
+  });
+  await engine.weir.publish({ source: "app", type: "t", body: 1 });
+  await until("it runs", () => running);
+  const stopping = engine.weir.stop();
+  const reloaded = await engine.weir.reload();
+  assertEquals(reloaded, { ok: false, issues: [{ path: "", message: "the engine is shutting down" }] });
+  gate.resolve();
+  await stopping;
+  assertEquals((await engine.seen("delivery.attempted")).state, "succeeded");
+});
