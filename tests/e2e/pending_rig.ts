@@ -10,7 +10,7 @@ import { createIdMaker, systemClock } from "../../core/engine/system_clock.ts";
 import { openStore } from "../../core/store/open.ts";
 import type { NewRequest, QueueId, Store } from "../../core/store/store.ts";
 import { createRandom, type SeededRandom } from "../support/seeded_random.ts";
-import { floodLog } from "./many_engines/flooded_log.ts";
+import { floodLog, type LiveEngine } from "./many_engines/flooded_log.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const project = {
@@ -90,8 +90,8 @@ export async function runPendingRig(
   for (const [at, before] of order.entries()) {
     const engine = await log.start();
     const fromMs = engine.process.spawnedAtMs;
-    const work = await begin(`${engine.boot} work`);
-    const target = await begin(`${engine.boot} mirror/rig`);
+    const work = await begin(engine, "work");
+    const target = await begin(engine, "mirror/rig");
     const start = { before, workMs: work - fromMs, targetMs: target - fromMs };
     measured.push(start);
     say(`${before}: first work after ${Math.round(start.workMs)} ms`);
@@ -105,11 +105,14 @@ export async function runPendingRig(
   );
   return { seed, events, starts: measured, deliveries, open: deliveries - finished, exitCodes };
 
-  async function begin(place: string): Promise<number> {
+  async function begin({ boot, process }: LiveEngine, queue: string): Promise<number> {
+    const place = `${boot} ${queue}`;
     if (!first.has(place)) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       begun.set(place, resolve);
-      const timer = setTimeout(() => reject(new Error(`${place} did not begin in ${patienceMs} ms`)), patienceMs);
+      const giveUp = (): void =>
+        reject(new Error(`${place} did not begin in ${patienceMs} ms; the engine said:\n${process.lastWords()}`));
+      const timer = setTimeout(giveUp, patienceMs);
       await promise.finally(() => clearTimeout(timer));
     }
     return first.get(place)!;

@@ -11,7 +11,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     const seed = crypto.getRandomValues(new Uint16Array(1))[0]!;
-    const report = await runPendingRig({ events: 3_000, starts: 1, seed });
+    const report = await runPendingRig({ events: 10_000, starts: 1, seed });
     console.log(summarize(report));
     assert(isSound(report));
     assertEquals(report.starts.map(({ before }) => before), ["filled", "stopped", "killed"]);
