@@ -53,7 +53,8 @@ export function createCollector(options: CollectorOptions): Collector {
   }
 
   async function target(request: Request): Promise<Response> {
-    const raw = new Uint8Array(await request.arrayBuffer());
+    const raw = await request.bytes().catch(() => undefined);
+    if (raw === undefined) return new Response(null, { status: 400 }); // its engine died in the middle of it
     const { key, lane } = JSON.parse(new TextDecoder().decode(raw));
     const delivery = request.headers.get("webhook-id")!;
     const attempt = (targetAttempts.get(delivery) ?? 0) + 1;

@@ -1,23 +1,38 @@
 /**
- * Whoever keeps the engine: cancels, redelivers, replays, resumes and skips what is parked, pauses and reloads, through
- * the admin API and while everything else goes on. What an engine confirmed it must still know when it has died; whatever
- * it did not answer may or may not have happened.
+ * Whoever keeps the engine: cancels, redelivers, replays, resumes and skips what is parked, pauses, erases and reloads,
+ * through the admin API and while everything else goes on.
  */
 
 import { type Client, createClient } from "../../../cli/client.ts";
-import type { DeliveryRecord, HistoryRecord } from "../../support/history.ts";
+import type { HistoryRecord } from "../../support/history.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import { toRecord } from "../engine_reader.ts";
+import { createLedger } from "./ledger.ts";
+import { createScrap } from "./scrap.ts";
 
-/** What an operator does; the crash points of the same commits begin with the same word. */
-export const actionNames = ["cancel", "redeliver", "resume", "replay", "pause", "reload"] as const;
+/** What an operator does; the crash points of the same commits begin with the same words. */
+export const actionNames = [
+  "cancel",
+  "redeliver",
+  "resume",
+  "replay",
+  "pause source",
+  "pause",
+  "reload",
+  "erase",
+] as const;
 
 export type ActionName = (typeof actionNames)[number];
 
-/** An engine's admin side. */
-export interface AdminDoor {
+/** How often each action was confirmed. */
+export type ActionCounts = Record<ActionName, number>;
+
+/** The two sides of an engine, and what opens them. */
+export interface Doors {
   readonly adminUrl: string;
   readonly token: string;
+  readonly ingestUrl: string;
+  readonly secret: string;
 }
 
 /** Options of {@link createOperator}. */
@@ -31,18 +46,27 @@ export interface OperatorOptions {
 export interface Operator {
   /** Deliveries that were open at the last look. */
   readonly open: number;
-  /** How often each action was confirmed. */
-  readonly confirmed: Readonly<Record<ActionName, number>>;
+  /** What the last look saw of each queue. */
+  readonly seen: string;
+  readonly confirmed: Readonly<ActionCounts>;
   /** Does this and that, one thing most of all, until told to go. */
-  attend(door: AdminDoor, options: { favourite?: ActionName; until: AbortSignal }): Promise<void>;
+  attend(doors: Doors, options: { favourite?: ActionName; until: AbortSignal }): Promise<void>;
   /** Lets go on whatever waits for a person, until told to go. */
-  release(door: AdminDoor, options: { until: AbortSignal }): Promise<void>;
+  release(doors: Doors, options: { until: AbortSignal }): Promise<void>;
   /** What is not in the log as it was confirmed, or is there and nobody asked for it. */
   judge(): string[];
 }
 
+/** No action was confirmed yet. */
+export function countActions(): ActionCounts {
+  return Object.fromEntries(actionNames.map((name) => [name, 0])) as ActionCounts;
+}
+
 const queues = [{ route: "work", target: "" }, { route: "mirror", target: "rig" }] as const;
-type QueueKey = "work/" | "mirror/rig";
+const source = { name: "github" };
+
+/** What can be paused: a queue, or the source. */
+type Gate = "work/" | "mirror/rig" | "github";
 
 /** The pause between two actions, and how many of them between two looks at the whole. */
 const restMs = 15;
@@ -55,91 +79,91 @@ const expected =
 /** Makes an operator. */
 export function createOperator({ records, random, routesFile }: OperatorOptions): Operator {
   const template = Deno.readTextFileSync(routesFile);
-  const asked = { ended: new Set<string>(), replayed: new Map<string, number>() };
-  /** What they were confirmed to be, by delivery. */
-  const ended = new Map<string, "cancelled" | "skipped">();
-  /** New deliveries, and the ones that they repeat. */
-  const redelivered = new Map<string, string>();
-  /** Deliveries confirmed, by event. */
-  const replayed = new Map<string, number>();
+  const ledger = createLedger();
+  const scrap = createScrap({ records, ledger });
   const resumed = new Set<string>();
   /** Undefined while nobody knows. */
-  const paused = new Map<QueueKey, boolean | undefined>();
-  const confirmed = { cancel: 0, redeliver: 0, resume: 0, replay: 0, pause: 0, reload: 0 };
-  const complaints: string[] = [];
+  const paused = new Map<Gate, boolean | undefined>();
+  const confirmed = countActions();
   let open = 0;
+  let seen = "nothing yet";
   let versions = 0;
 
   const pick = <Item>(items: readonly Item[]): Item | undefined => items[random.below(items.length)];
-  const add = (counts: Map<string, number>, key: string, count: number) =>
-    counts.set(key, (counts.get(key) ?? 0) + count);
 
-  const actions: Record<ActionName, (client: Client, door: AdminDoor) => Promise<void>> = {
+  const actions: Record<ActionName, (client: Client, doors: Doors) => Promise<boolean>> = {
     async cancel(client) {
       const { rows } = await client.deliveries({ state: random.chance(0.5) ? "blocked" : "ready", limit: 50 });
       const row = pick(rows);
-      if (row === undefined) return;
-      asked.ended.add(row.id);
+      if (row === undefined) return false;
+      ledger.askEnd(row.id);
       await client.cancel(row.id);
-      note(row.id, "cancelled");
+      ledger.confirmEnd(row.id, "cancelled");
       records.push({ ...toRecord(row), state: "cancelled" });
-      confirmed.cancel++;
+      return true;
     },
     async redeliver(client) {
       // A target is told the lineage and not the delivery, so it could not tell a redelivery from a repetition.
       const { rows } = await client.deliveries({ route: "work", state: "succeeded", limit: 50 });
       const row = pick(rows);
-      if (row === undefined) return;
-      const { id } = await client.redeliver(row.id);
-      redelivered.set(id, row.id);
-      confirmed.redeliver++;
+      if (row === undefined) return false;
+      ledger.confirmRedelivery((await client.redeliver(row.id)).id, row.id);
+      return true;
     },
     async resume(client) {
+      let any = false;
       for (const { route, target, lane, head } of (await client.lanes({ state: "parked", limit: 10 })).rows) {
         if (resumed.has(head)) {
           // It fails as it did before: the same attempts end alike.
-          asked.ended.add(head);
-          note((await client.skipLane({ route, target, lane })).id, "skipped");
+          ledger.askEnd(head);
+          ledger.confirmEnd((await client.skipLane({ route, target, lane })).id, "skipped");
         } else {
           await client.resumeLane({ route, target, lane });
           resumed.add(head);
-          confirmed.resume++;
+          any = true;
         }
       }
+      return any;
     },
     async replay(client) {
-      const event = pick((await client.events({ limit: 50 })).rows);
-      if (event === undefined) return;
-      add(asked.replayed, event.id, queues.length);
+      const event = pick((await client.events({ source: source.name, limit: 50 })).rows);
+      if (event === undefined) return false;
+      ledger.askReplays(event.id, queues.length);
       const { routes } = await client.replay({ ids: [event.id] });
-      add(replayed, event.id, Object.values(routes).reduce((sum, count) => sum + count, 0));
-      confirmed.replay++;
+      ledger.confirmReplays(event.id, Object.values(routes).reduce((sum, count) => sum + count, 0));
+      return true;
+    },
+    async "pause source"(client) {
+      // Not for long: whoever is turned away comes again at once.
+      await setPaused(source.name as Gate, true, () => client.pauseSource(source));
+      await setPaused(source.name as Gate, false, () => client.resumeSource(source));
+      return true;
     },
     async pause(client) {
       const queue = pick(queues)!;
-      await setPaused(client, queue, paused.get(keyOf(queue)) !== true);
-      confirmed.pause++;
+      const yes = paused.get(gateOf(queue)) !== true;
+      await setPaused(gateOf(queue), yes, () => yes ? client.pauseQueues(queue) : client.resumeQueues(queue));
+      return true;
     },
-    async reload(_client, door) {
+    async reload(_client, doors) {
       writeVersion(++versions);
-      const headers = { authorization: `Bearer ${door.token}` };
-      const answer = await fetch(`${door.adminUrl}/api/v1/config/reload`, { method: "POST", headers })
+      const headers = { authorization: `Bearer ${doors.token}` };
+      const answer = await fetch(`${doors.adminUrl}/api/v1/config/reload`, { method: "POST", headers })
         .then(async (response) => ({ ok: response.ok, text: await response.text() }))
         .catch(() => undefined); // it has died
       if (answer?.ok === false) throw new Error(`a reload was refused: ${answer.text}`);
-      if (answer?.ok === true) confirmed.reload++;
+      return answer !== undefined;
+    },
+    async erase(client, doors) {
+      await scrap.send(doors);
+      return await scrap.erase(client);
     },
   };
 
-  function note(id: string, state: "cancelled" | "skipped"): void {
-    ended.set(id, state);
-    if (!asked.ended.has(id)) complaints.push(`${id} was ${state} in the place of another`);
-  }
-
-  async function setPaused(client: Client, queue: typeof queues[number], yes: boolean): Promise<void> {
-    paused.set(keyOf(queue), undefined);
-    await (yes ? client.pauseQueues(queue) : client.resumeQueues(queue));
-    paused.set(keyOf(queue), yes);
+  async function setPaused(gate: Gate, yes: boolean, tell: () => Promise<unknown>): Promise<void> {
+    paused.set(gate, undefined);
+    await tell();
+    paused.set(gate, yes);
   }
 
   /** The file is there in one step: an engine may start at any moment. */
@@ -152,19 +176,27 @@ export function createOperator({ records, random, routesFile }: OperatorOptions)
 
   /** Holds the engine against what was confirmed before it, and lets go on what was paused. */
   async function look(client: Client): Promise<void> {
-    const { queues: rows } = await client.status();
+    const { queues: all, pausedSources } = await client.status();
+    const rows = all.filter(({ route }) => queues.some((queue) => queue.route === route));
     open = rows.reduce((sum, { ready, blocked, running, parked }) => sum + ready + blocked + running + parked, 0);
+    seen = rows.map((row) =>
+      `${row.route}: ${row.ready} ready, ${row.running} running, ${row.blocked} blocked, ${row.parked} parked` +
+      (row.paused === undefined ? "" : ", paused")
+    ).join("; ");
     for (const queue of queues) {
-      const row = rows.find(({ route, target }) => route === queue.route && target === queue.target);
-      if (row === undefined) continue;
-      const is = row.paused !== undefined;
-      const known = paused.get(keyOf(queue));
-      if (known !== undefined && known !== is) {
-        complaints.push(`${keyOf(queue)} was ${known ? "paused" : "let go on"}, and the next look said otherwise`);
-      }
-      paused.set(keyOf(queue), is);
-      if (is) await setPaused(client, queue, false);
+      const is = rows.some((row) => row.route === queue.route && row.paused !== undefined);
+      await letGoOn(gateOf(queue), is, () => client.resumeQueues(queue));
     }
+    await letGoOn(source.name as Gate, pausedSources.length > 0, () => client.resumeSource(source));
+  }
+
+  async function letGoOn(gate: Gate, isPaused: boolean, tell: () => Promise<unknown>): Promise<void> {
+    const known = paused.get(gate);
+    if (known !== undefined && known !== isPaused) {
+      ledger.complain(`${gate} was ${known ? "paused" : "let go on"}, and the next look said otherwise`);
+    }
+    paused.set(gate, isPaused);
+    if (isPaused) await setPaused(gate, false, tell);
   }
 
   /** Does something until told to go; what an engine answers in its agony is nobody's fault. */
@@ -174,7 +206,7 @@ export function createOperator({ records, random, routesFile }: OperatorOptions)
         await act(nth);
       } catch (error) {
         const { message } = error as Error;
-        if (!until.aborted && !expected.test(message)) complaints.push(message);
+        if (!until.aborted && !expected.test(message)) ledger.complain(message);
       }
       await new Promise((resolve) => setTimeout(resolve, restMs));
     }
@@ -184,54 +216,29 @@ export function createOperator({ records, random, routesFile }: OperatorOptions)
     get open() {
       return open;
     },
+    get seen() {
+      return seen;
+    },
     confirmed,
-    async attend(door, { favourite, until }) {
-      const client = createClient(door.adminUrl, door.token);
+    async attend(doors, { favourite, until }) {
+      const client = createClient(doors.adminUrl, doors.token);
       await repeat(until, async (nth) => {
         if (nth % lookEvery === 0) await look(client);
         const name = favourite !== undefined && random.chance(0.5) ? favourite : pick(actionNames)!;
-        await actions[name](client, door);
+        if (await actions[name](client, doors)) confirmed[name]++;
       });
     },
-    async release(door, { until }) {
-      const client = createClient(door.adminUrl, door.token);
+    async release(doors, { until }) {
+      const client = createClient(doors.adminUrl, doors.token);
       await repeat(until, async () => {
         await look(client);
-        await actions.resume(client, door);
+        await actions.resume(client, doors);
       });
     },
-    judge: () => [...complaints, ...judgeFinal()],
+    judge: () => ledger.judge(records),
   };
-
-  function judgeFinal(): string[] {
-    const rows = finalDeliveries(records);
-    const found = new Map(rows.map((row) => [row.id, row]));
-    const replays = Map.groupBy(rows.filter((row) => row.redeliveryOf === "replay"), ({ eventId }) => eventId);
-    const lost = [...ended].filter(([id, state]) => found.get(id)?.state !== state)
-      .map(([id, state]) => `${id} was confirmed as ${state} and is ${found.get(id)?.state}`);
-    const unasked = rows.filter(({ id, state }) => /cancelled|skipped/.test(state) && !asked.ended.has(id))
-      .map(({ id, state }) => `${id} is ${state}, and nobody asked for it`);
-    const missing = [...redelivered].filter(([id, of]) => found.get(id)?.redeliveryOf !== of)
-      .map(([id, of]) => `the redelivery ${id} of ${of} was confirmed and is not in the log`);
-    const events = new Set([...asked.replayed.keys(), ...replays.keys()]);
-    const miscounted = [...events].flatMap((id) => {
-      const count = replays.get(id)?.length ?? 0;
-      const [least, most] = [replayed.get(id) ?? 0, asked.replayed.get(id) ?? 0];
-      return count >= least && count <= most
-        ? []
-        : [`${id} has ${count} replays; ${least} were confirmed and ${most} asked for`];
-    });
-    return [...lost, ...unasked, ...missing, ...miscounted];
-  }
 }
 
-function keyOf({ route, target }: typeof queues[number]): QueueKey {
-  return `${route}/${target}` as QueueKey;
-}
-
-/** The final read of a history. */
-function finalDeliveries(records: readonly HistoryRecord[]): DeliveryRecord[] {
-  const from = records.findIndex(({ kind }) => kind === "final");
-  if (from === -1) throw new RangeError("the history has no final read");
-  return records.slice(from).filter((record) => record.kind === "delivery");
+function gateOf({ route, target }: typeof queues[number]): Gate {
+  return `${route}/${target}` as Gate;
 }

@@ -16,7 +16,7 @@ import { type EngineUnderTest, startEngineUnderTest } from "../engine_under_test
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
 import { watchServer } from "../many_engines/server_watch.ts";
 import { createImportMap } from "./import_map.ts";
-import { actionNames, createOperator, type Operator } from "./operator.ts";
+import { type ActionCounts, actionNames, countActions, createOperator, type Doors, type Operator } from "./operator.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const project = {
@@ -69,7 +69,7 @@ export interface PointsReport {
   /** Words to the operator that were not kept. */
   readonly broken: readonly string[];
   /** What the operator did that was confirmed. */
-  readonly confirmed: Operator["confirmed"];
+  readonly confirmed: Readonly<ActionCounts>;
   readonly refusals: readonly string[];
   /** Of the engines that were stopped and not killed, one or two per log. */
   readonly exitCodes: readonly number[];
@@ -89,14 +89,13 @@ interface Tally {
   readonly broken: string[];
   readonly refusals: string[];
   readonly exitCodes: number[];
-  readonly confirmed: Record<(typeof actionNames)[number], number>;
+  readonly confirmed: ActionCounts;
 }
 
 /** Runs the rig. */
 export async function runPointsRig(options: PointsRigOptions): Promise<PointsReport> {
   const { seed, times, say = () => {} } = options;
   const random = createRandom(seed);
-  const confirmed = { cancel: 0, redeliver: 0, resume: 0, replay: 0, pause: 0, reload: 0 };
   const tally: Tally = {
     reached: {},
     missed: {},
@@ -104,7 +103,7 @@ export async function runPointsRig(options: PointsRigOptions): Promise<PointsRep
     broken: [],
     refusals: [],
     exitCodes: [],
-    confirmed,
+    confirmed: countActions(),
   };
   for (const [points, perLog] of [[pointsOnFile, timesPerLog], [pointsOnServer, timesPerServerLog]] as const) {
     const wanted = options.points.filter((point) => points.includes(point));
@@ -129,7 +128,7 @@ export async function runPointsRig(options: PointsRigOptions): Promise<PointsRep
 /** One log from its making to its final read, through all these deaths. */
 async function useLog(
   deaths: readonly Death[],
-  { random, sqld }: PointsRigOptions & { random: SeededRandom },
+  { random, sqld, say = () => {} }: PointsRigOptions & { random: SeededRandom },
   tally: Tally,
 ): Promise<void> {
   const onServer = deaths.some(({ point }) => isOnServer(point));
@@ -150,12 +149,12 @@ async function useLog(
 
   if (onServer) await log.start();
   for (const death of deaths) {
-    const died = await die({ log, operator, trap, importMap, random }, death);
+    const died = await die({ log, operator, trap, importMap, random, say }, death);
     addCrashes(died ? tally.reached : tally.missed, { [death.point]: 1 });
   }
   const last = onServer ? log.engines[0]! : await log.start();
   const ending = new AbortController();
-  const releasing = operator.release(doorOf(last, log), { until: ending.signal });
+  const releasing = operator.release(doorsOf(last, log), { until: ending.signal });
   try {
     tally.histories.push(await log.finish());
   } finally {
@@ -170,12 +169,13 @@ async function useLog(
 
 /** Starts an engine and waits for its death. Returns whether it died where it was to. */
 async function die(
-  { log, operator, trap, importMap, random }: {
+  { log, operator, trap, importMap, random, say }: {
     log: FloodedLog;
     operator: Operator;
     trap: Trap;
     importMap: string;
     random: SeededRandom;
+    say: (line: string) => void;
   },
   { point, pass }: Death,
 ): Promise<boolean> {
@@ -196,7 +196,7 @@ async function die(
   const acknowledged = log.acknowledged();
   const ending = new AbortController();
   const favourite = actionNames.find((name) => point.startsWith(name));
-  const attending = operator.attend(doorOf(engine, log), { favourite, until: ending.signal });
+  const attending = operator.attend(doorsOf(engine, log), { favourite, until: ending.signal });
   const lifeMs = isOnServer(point) ? lifeOnServerMsMax : lifeMsMax;
   let late = false;
   const timers = [setTimeout(() => late = send(engine.process, "SIGKILL"), lifeMs)];
@@ -212,6 +212,10 @@ async function die(
   if (signal !== "SIGKILL") throw new Error(`the engine ended (${signal ?? code}):\n${engine.process.lastWords()}`);
   if (late && log.acknowledged() === acknowledged) {
     throw new Error(`in ${lifeMs} ms the engine took nothing:\n${engine.process.lastWords()}`);
+  }
+  if (late) {
+    const figures = `${log.acknowledged() - acknowledged} requests acknowledged; ${operator.seen}`;
+    say(`${point}: not for the ${pass}. time within ${lifeMs} ms (${figures})`);
   }
   return !late;
 }
@@ -269,8 +273,8 @@ function shuffle<Item>(items: readonly Item[], random: SeededRandom): Item[] {
   return items.map((item) => ({ item, at: random.next() })).sort((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
-function doorOf({ adminUrl }: LiveEngine, log: FloodedLog): { adminUrl: string; token: string } {
-  return { adminUrl, token: log.environment.WEIR_ADMIN_TOKEN! };
+function doorsOf({ adminUrl, ingestUrl }: LiveEngine, { environment }: FloodedLog): Doors {
+  return { adminUrl, ingestUrl, token: environment.WEIR_ADMIN_TOKEN!, secret: environment.RIG_SECRET! };
 }
 
 /** Whether nothing at all was wrong. */
