@@ -25,8 +25,8 @@ const lanes = 1_000;
 const appendedAtOnce = 256;
 const idempotencyMs = 604_800_000;
 
-/** How long an engine works before it is stopped or killed. */
-const workMsMax = 2_000;
+/** How long an engine works before it is stopped or killed: not so long that nothing would be left to do. */
+const workMsMax = 300;
 
 /** How long the first work may take before the rig gives up. */
 const patienceMs = 60_000;

@@ -17,7 +17,7 @@ import * as points from "./crash_points/points_rig.ts";
 const resumeMsMax = 5_000;
 
 /** Hardly anything waits, and yet more than is done between two starts. */
-const eventsFew = 5_000;
+const eventsFew = 10_000;
 
 /** How soon the first work begins, however much waits. */
 const firstWorkMsMax = 2_000;

@@ -74,7 +74,7 @@ const lookEvery = 4;
 
 /** What an engine may well answer: somebody else was faster, or it has just died. */
 const expected =
-  /no engine answers|only one that waits|only a finished one|not parked|is running|just finished|nothing open|log cannot be reached/;
+  /no engine answers|only one that waits|only a finished one|not parked|is running|just finished|nothing open|log cannot be reached|shutting down/;
 
 /** Makes an operator. */
 export function createOperator({ records, random, routesFile }: OperatorOptions): Operator {

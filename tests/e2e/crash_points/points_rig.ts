@@ -149,7 +149,7 @@ async function useLog(
 
   if (onServer) await log.start();
   for (const death of deaths) {
-    const died = await die({ log, operator, trap, importMap, random, say }, death);
+    const died = await die({ log, operator, trap, importMap, random, say, broken: tally.broken }, death);
     addCrashes(died ? tally.reached : tally.missed, { [death.point]: 1 });
   }
   const last = onServer ? log.engines[0]! : await log.start();
@@ -169,13 +169,14 @@ async function useLog(
 
 /** Starts an engine and waits for its death. Returns whether it died where it was to. */
 async function die(
-  { log, operator, trap, importMap, random, say }: {
+  { log, operator, trap, importMap, random, say, broken }: {
     log: FloodedLog;
     operator: Operator;
     trap: Trap;
     importMap: string;
     random: SeededRandom;
     say: (line: string) => void;
+    broken: string[];
   },
   { point, pass }: Death,
 ): Promise<boolean> {
@@ -209,7 +210,10 @@ async function die(
   ending.abort();
   await attending;
   const { signal, code } = await engine.process.status;
-  if (signal !== "SIGKILL") throw new Error(`the engine ended (${signal ?? code}):\n${engine.process.lastWords()}`);
+  if (signal !== "SIGKILL") {
+    broken.push(`on its way to ${point} the engine ended (${signal ?? code}):\n${engine.process.lastWords()}`);
+    return false;
+  }
   if (late && log.acknowledged() === acknowledged) {
     throw new Error(`in ${lifeMs} ms the engine took nothing:\n${engine.process.lastWords()}`);
   }
