@@ -2,11 +2,9 @@
  * `weir serve` on a project of the benchmark: the program that people run, with its log lines, weighed from outside.
  */
 
-import { fileURLToPath } from "node:url";
+import { weirProgram } from "../support/weir_program.ts";
 import { buildRoutes } from "./bench_routes.ts";
 import { cpuMsOf, residentMiB } from "./measured_process.ts";
-
-const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 /** A running `weir serve`. */
 export interface ServeProcess extends AsyncDisposable {
@@ -28,7 +26,7 @@ export async function startServe(folder: string): Promise<ServeProcess> {
   await Deno.writeTextFile(config, JSON.stringify(buildRoutes({ folder, work: "script", ordered: true })));
   const startedAt = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", main, "serve", "--config", config],
+    args: ["run", "-A", ...weirProgram, "serve", "--config", config],
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",

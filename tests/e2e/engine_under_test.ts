@@ -2,9 +2,8 @@
  * `weir serve` as a process that is there to be killed.
  */
 
-import { fileURLToPath } from "node:url";
+import { weirProgram } from "../support/weir_program.ts";
 
-const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const outputLinesMax = 50;
 
 /** Where an engine listens. */
@@ -35,7 +34,7 @@ export function startEngineUnderTest(
   const imports = importMap === undefined ? [] : [`--import-map=${importMap}`];
   const spawnedAtMs = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...imports, main, "serve", "--config", routesFile],
+    args: ["run", "-A", ...imports, ...weirProgram, "serve", "--config", routesFile],
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
     stdout: "piped",
