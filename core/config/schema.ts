@@ -237,7 +237,8 @@ const standIns: Record<string, unknown> = {
 export function parseRoutesFile(tree: unknown, issues: IssueList): ParsedFile | undefined {
   const rest = structuredClone(tree);
   for (;;) {
-    const result = routesFile.safeParse(rest);
+    // A program compiled for one file costs more than it saves: 10 ms and 1.3 MiB.
+    const result = routesFile.safeParse(rest, { jitless: true });
     if (result.success) return result.data;
     const doomed: Path[] = [];
     for (const issue of result.error.issues.flatMap((each) => unfold(each, rest))) {
