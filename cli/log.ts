@@ -1,9 +1,8 @@
 /**
  * Where the engine's observations become log lines: one JSON line each for a program that reads them, one short line
- * each for a person at a terminal. LogTape lives here and nowhere else.
+ * each for a person at a terminal.
  */
 
-import { configureSync, getLogger, type LogLevel, resetSync } from "@logtape/logtape";
 import type { Observation } from "../core/mod.ts";
 import { observationLine } from "./observation_line.ts";
 import { isTerminal, printLater } from "./print.ts";
@@ -22,16 +21,7 @@ export interface Log {
  */
 export function openLog(options: { readable?: boolean } = {}): Log {
   const format = options.readable ?? isTerminal() ? observationLine : jsonLine;
-  resetSync();
-  configureSync({
-    sinks: { stdout: ({ properties }) => printLater(format(properties as Observation)) },
-    loggers: [
-      { category: "weir", sinks: ["stdout"], lowestLevel: "info" },
-      { category: ["logtape", "meta"], sinks: [], lowestLevel: "error" },
-    ],
-  });
-  const logger = getLogger("weir");
-  const observe = (observation: Observation) => logger[levelOf(observation)](observation.kind, { ...observation });
+  const observe = (observation: Observation) => printLater(format(observation));
   return {
     observe,
     note: (level, message) => observe({ kind: "engine", at: Date.now(), level, message }),
@@ -39,7 +29,7 @@ export function openLog(options: { readable?: boolean } = {}): Log {
 }
 
 /** How much an observation wants a person. */
-function levelOf(observation: Observation): Exclude<LogLevel, "trace" | "warning"> | "warn" {
+function levelOf(observation: Observation): "info" | "warn" | "error" {
   switch (observation.kind) {
     case "engine":
       return observation.level;

@@ -56,7 +56,6 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "zod": ["core/config/schema.ts", "core/http/admin_schema.ts"],
   "@std/crypto": ["plugins/signature.ts"],
   "@std/encoding": ["core/", "plugins/", "cli/"],
-  "@logtape/logtape": ["core/weir.ts", "cli/"],
   "commander": ["cli/main.ts"],
   "croner": ["core/config/"],
 };
