@@ -35,6 +35,9 @@ function write({ folder, rows, backlog }: { folder: string; rows: number; backlo
   const file = `${folder}/weir.db`;
   const now = Date.now();
   writeBacklog(file, pending({ queue: readQueue(file), rows, backlog, now }), now);
+  // Or the kernel would write it out beside the first measurement, and the engine's fsyncs would wait for that.
+  using written = Deno.openSync(file);
+  written.syncDataSync();
 }
 
 function* pending(
