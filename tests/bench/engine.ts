@@ -5,6 +5,7 @@
 import { createWeir, type Handler } from "weir";
 import { standard } from "weir/plugins";
 import { buildRoutes, type EngineOrder, routeName } from "./bench_routes.ts";
+import { createFinishCounter } from "./finish_counter.ts";
 import { preciseNow, serveLines } from "./line_server.ts";
 import { watchLog } from "./watched_log.ts";
 
@@ -22,17 +23,11 @@ const weir = await createWeir({
   ...(inline && { handlers: { [routeName]: inline } }),
 });
 
-/** When each success was heard of, in their order. */
-const finishedAt: number[] = [];
-let failed: string | undefined;
-let waiting: { count: number; resolve: (at: number) => void; reject: (reason: Error) => void } | undefined;
+const finished = createFinishCounter();
 weir.observe((seen) => {
-  if (seen.kind === "delivery.attempted" && seen.state === "succeeded") {
-    finishedAt.push(preciseNow());
-    if (waiting?.count === finishedAt.length) waiting.resolve(finishedAt.at(-1)!);
-  } else if (seen.kind !== "event.received" && (seen.kind !== "engine" || seen.level !== "info")) {
-    failed ??= JSON.stringify(seen);
-    waiting?.reject(new Error(failed));
+  if (seen.kind === "delivery.attempted" && seen.state === "succeeded") finished.add();
+  else if (seen.kind !== "event.received" && (seen.kind !== "engine" || seen.level !== "info")) {
+    finished.fail(JSON.stringify(seen));
   }
 });
 await weir.start();
@@ -41,20 +36,16 @@ const { ingest } = await weir.listen();
 await serveLines({ port: ingest.port }, async ({ step, count, at }) => {
   switch (step) {
     case "finished":
-      return { count: finishedAt.filter((each) => each <= (at as number)).length };
+      return { count: finished.countAt(at as number) };
     case "wait":
-      if (finishedAt.length >= (count as number)) return { at: finishedAt[(count as number) - 1] };
-      if (failed !== undefined) throw new Error(failed);
-      return {
-        at: await new Promise<number>((resolve, reject) => waiting = { count: count as number, resolve, reject }),
-      };
+      return { at: await finished.reach(count as number) };
     case "check":
-      return { failed, pragmas: await log.pragmas() };
+      return { failed: finished.failed, pragmas: await log.pragmas() };
     case "sql":
       return await log.counted();
     case "stop":
       await weir.stop({ graceMs: 0 });
-      return { failed };
+      return { failed: finished.failed };
     default:
       throw new RangeError(`unknown step ${step}`);
   }

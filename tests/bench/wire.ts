@@ -3,17 +3,12 @@
  * an engine reaches is told as a ratio to this.
  */
 
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { serveLines } from "./line_server.ts";
-import { secret, signatureHeader } from "./signed_request.ts";
+import { accept, readVerified } from "./verified_event.ts";
 
 async function answer(request: Request): Promise<Response> {
-  const body = new Uint8Array(await request.arrayBuffer());
-  const given = request.headers.get(signatureHeader)?.slice("sha256=".length) ?? "";
-  const expected = createHmac("sha256", secret).update(body).digest();
-  if (!timingSafeEqual(Uint8Array.fromHex(given), expected)) return new Response(null, { status: 401 });
-  const event = JSON.parse(new TextDecoder().decode(body));
-  return Response.json({ id: event.id, status: "accepted" }, { status: 202 });
+  const event = await readVerified(request);
+  return event === undefined ? new Response(null, { status: 401 }) : accept(event);
 }
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);

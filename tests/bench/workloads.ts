@@ -9,7 +9,7 @@ import type { Figures } from "./figures.ts";
 import { BrokenMeasurement, rateOf, type Rig, type Server, startsByKey, waitFinished, type WarmEngine } from "./rig.ts";
 import { startServe } from "./serve_process.ts";
 import { buildSlowDisk, type SlowDisk } from "./slow_disk.ts";
-import { quantile } from "./statistics.ts";
+import { measureSteadyWire, startsOverWire } from "./steady_load.ts";
 
 /** One run of a workload. */
 export type Workload = (rig: Rig) => Promise<Figures>;
@@ -22,7 +22,8 @@ interface Passage {
   readonly cpuMs: number;
 }
 
-async function pass(
+/** Sends events and waits until they are finished. */
+export async function pass(
   rig: Rig,
   engine: WarmEngine,
   options: { events: number; keys?: number; work: Work },
@@ -89,29 +90,24 @@ function endToEnd(work: "inline" | "script" | "target"): Workload {
   };
 }
 
-/** 200 requests a second whatever the answers do; the handler's result is when it started. */
+/** The handler's result is when it started. */
 function latency(work: "inline" | "script"): Workload {
   return async (rig) => {
-    const order = { count: rig.sizes.latencySeconds * 200, rate: 200, connections: 8 };
-    const wire = (await rig.load(rig.wire, order)).answeredMs;
+    const wire = await measureSteadyWire(rig);
     const logFolder = await Deno.makeTempDir({ dir: rig.folder });
     const prefix = `latency-${Date.now()}-`;
     const sentAt = await rig.withEngine({ work, logFolder }, async (engine) => {
-      const report = await rig.load(engine.process, { ...order, prefix });
-      await waitFinished(engine, order.count);
+      const report = await rig.load(engine.process, { ...wire.order, prefix });
+      await waitFinished(engine, wire.order.count);
       return report.sentAt;
     });
-    const starts = new Map(readLog(logFolder, startsByKey).map((row) => [row.key, Number(row.result)]));
+    const starts = new Map(readLog(logFolder, startsByKey).map((row) => [row.key as string, Number(row.result)]));
     await Deno.remove(logFolder, { recursive: true });
-    const took = sentAt.map((at, n) => starts.get(`${prefix}${n}`)! - at);
-    if (!took.every((ms) => ms > 0)) {
-      throw new BrokenMeasurement("a handler started before its request was sent, or never");
-    }
-    return {
-      "latency.wire.p50": quantile(wire, 0.5),
-      [`latency.${work}.p50`]: quantile(took, 0.5) - quantile(wire, 0.5),
-      [`latency.${work}.p99`]: quantile(took, 0.99) - quantile(wire, 0.99),
-    };
+    const { p50, p99 } = startsOverWire(
+      wire,
+      sentAt.map((at, n) => ({ sentAt: at, startedAt: starts.get(`${prefix}${n}`) })),
+    );
+    return { "latency.wire.p50": wire.p50, [`latency.${work}.p50`]: p50, [`latency.${work}.p99`]: p99 };
   };
 }
 
