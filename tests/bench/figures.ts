@@ -10,6 +10,16 @@ export interface FigureInfo {
   readonly bar?: { readonly atLeast: number } | { readonly atMost: number };
 }
 
+/** What is measured of every way to run a peer: the same as of the engine. */
+const peerFigures = <Name extends string>(name: Name, title: string) => ({
+  [`${name}.ingest`]: { title: `${title}: ingest, handler running, of wire`, unit: "x" },
+  [`${name}.finishedMeanwhile`]: { title: "… finished meanwhile", unit: "x" },
+  [`${name}.endToEnd`]: { title: `${title}: end to end, of wire`, unit: "x" },
+  [`${name}.cpu`]: { title: `${title}: CPU per event, its server included`, unit: "ms" },
+  [`${name}.p50`]: { title: `${title}, 200/s: POST to start of handler, p50 over wire`, unit: "ms" },
+  [`${name}.p99`]: { title: `${title}, 200/s: POST to start of handler, p99 over wire`, unit: "ms" },
+} as Record<`${Name}.${"ingest" | "finishedMeanwhile" | "endToEnd" | "cpu" | "p50" | "p99"}`, FigureInfo>);
+
 /** Every figure, by its name in the JSON output, in the order of the table. */
 export const figures = {
   "generator.ceiling": { title: "load generator against a static responder, of wire", unit: "x" },
@@ -70,6 +80,11 @@ export const figures = {
   "memory.after": { title: "weir serve, resident after the load", unit: "MiB" },
   "serve.ingest": { title: "ingest through weir serve and its log lines, of wire", unit: "x" },
   "serve.cpu": { title: "ingest through weir serve, CPU per event", unit: "ms" },
+  ...peerFigures("bullmq-everysec", "BullMQ, Redis syncing every second"),
+  ...peerFigures("bullmq-always", "BullMQ, Redis syncing always"),
+  ...peerFigures("pg-boss-polling", "pg-boss, polling"),
+  ...peerFigures("pg-boss-notify", "pg-boss, woken by NOTIFY"),
+  ...peerFigures("restate", "Restate"),
 } as const satisfies Record<string, FigureInfo>;
 
 /** The name of a figure. */

@@ -1,16 +1,19 @@
 /**
  * The benchmark: `deno task bench` runs every workload at least nine times in turns and prints a table; `--short` runs
- * each once with few events and fails only when a measurement is broken, never because a machine is slow.
+ * each once with few events and fails only when a measurement is broken, never because a machine is slow. Other engines
+ * run beside them when they are named with `--peers`.
  */
 
 import { parseArgs } from "node:util";
 import { type Figure, type FigureInfo, type Figures, figures } from "./figures.ts";
+import { findPeers, peerNames } from "./peers/peers.ts";
 import { createRig, type Rig, type Sizes } from "./rig.ts";
 import { summarize, type Summary } from "./statistics.ts";
-import { workloads } from "./workloads.ts";
+import { type Workload, workloads } from "./workloads.ts";
 
-const usage = `deno task bench [--short] [--pairs N] [--only NAME,NAME] [--json FILE]
-workloads: ${Object.keys(workloads).join(", ")}`;
+const usage = `deno task bench [--short] [--pairs N] [--only NAME,NAME] [--peers NAME,NAME] [--json FILE]
+workloads: ${Object.keys(workloads).join(", ")}
+peers: ${peerNames.join(", ")}; they run after the workloads, so --only yardstick --peers bullmq runs little else`;
 
 /** Fewer measurements than this are shown, but neither given an interval nor held against a bar. */
 const pairsMin = 9;
@@ -38,7 +41,7 @@ const shortSizes: Sizes = {
 /** What is run. */
 interface Plan {
   readonly sizes: Sizes;
-  readonly names: readonly string[];
+  readonly workloads: ReadonlyMap<string, Workload>;
   readonly jsonFile?: string;
 }
 
@@ -49,6 +52,7 @@ function readPlan(args: string[]): Plan {
       short: { type: "boolean", default: false },
       pairs: { type: "string" },
       only: { type: "string" },
+      peers: { type: "string" },
       json: { type: "string" },
     },
   });
@@ -60,16 +64,18 @@ function readPlan(args: string[]): Plan {
   const names = values.only?.split(",") ?? Object.keys(workloads);
   const unknown = names.find((name) => !(name in workloads));
   if (unknown !== undefined) throw new RangeError(`there is no workload ${unknown}`);
-  return { sizes: { ...sizes, pairs }, names, jsonFile: values.json };
+  const chosen = names.map((name): [string, Workload] => [name, workloads[name]!]);
+  const peers = findPeers(values.peers?.split(",") ?? []);
+  return { sizes: { ...sizes, pairs }, workloads: new Map([...chosen, ...peers]), jsonFile: values.json };
 }
 
 /** Runs the workloads in turns: whatever else the machine does falls on all of them alike. */
-async function measure(rig: Rig, names: readonly string[]): Promise<Map<Figure, number[]>> {
+async function measure(rig: Rig, chosen: Plan["workloads"]): Promise<Map<Figure, number[]>> {
   const measured = new Map<Figure, number[]>();
   for (let pair = 1; pair <= rig.sizes.pairs; pair++) {
-    for (const name of names) {
+    for (const [name, workload] of chosen) {
       console.error(`pair ${pair} of ${rig.sizes.pairs}: ${name}`);
-      const found: Figures = await workloads[name]!(rig);
+      const found: Figures = await workload(rig);
       for (const [figure, value] of Object.entries(found) as [Figure, number][]) {
         if (!Number.isFinite(value)) throw new RangeError(`${figure} was measured as ${value}`);
         measured.set(figure, [...(measured.get(figure) ?? []), value]);
@@ -107,7 +113,8 @@ function show(value: number): string {
 
 async function run(plan: Plan): Promise<void> {
   await using rig = await createRig(plan.sizes);
-  const measured = await measure(rig, plan.names);
+  interruptBySignal(rig);
+  const measured = await measure(rig, plan.workloads);
   const summaries = new Map([...measured].map(([figure, values]) => [figure, summarize(values)]));
   printTable(summaries);
   if (plan.jsonFile === undefined) return;
@@ -122,5 +129,26 @@ async function run(plan: Plan): Promise<void> {
   await Deno.writeTextFile(plan.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
 }
 
+/** The first signal ends the measurement and everything that it started; a second one is the system's own. */
+function interruptBySignal(rig: Rig): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const interrupt = (): void => {
+      Deno.removeSignalListener(signal, interrupt);
+      rig.interrupt();
+    };
+    Deno.addSignalListener(signal, interrupt);
+  }
+}
+
+/** The plan, or one line that says which flag is wrong or which server is not installed; nothing has started yet. */
+function readPlanOrExit(args: string[]): Plan {
+  try {
+    return readPlan(args);
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}`);
+    Deno.exit(1);
+  }
+}
+
 if (Deno.args.includes("--help")) console.log(usage);
-else await run(readPlan(Deno.args));
+else await run(readPlanOrExit(Deno.args));

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly v8Flags?: readonly string[];
+  /** More flags of `deno run`. */
+  readonly flags?: readonly string[];
 }
 
 /** Starts `script` (a file beside this one) and waits for its hello. */
@@ -32,6 +34,7 @@ export async function startProcess<Hello>(
       "run",
       "-A",
       ...(options.v8Flags ?? []).map((flag) => `--v8-flags=${flag}`),
+      ...options.flags ?? [],
       new URL(script, import.meta.url).href,
       ...options.args ?? [],
     ],

@@ -44,6 +44,8 @@ export interface Rig extends AsyncDisposable {
   load(server: Server, order: Partial<LoadOrder>): Promise<LoadReport>;
   /** The yardstick's requests per second, now. */
   measureWire(): Promise<number>;
+  /** Ends the load generator, so that whatever is being measured fails and cleans up on its way out. */
+  interrupt(): void;
   /** Runs `use` with a warm engine, then checks that everything it accepted is in its log and that it wrote in FULL. */
   withEngine<Result>(
     order: Omit<EngineOrder, "folder"> & EngineRun,
@@ -121,6 +123,7 @@ export async function createRig(sizes: Sizes): Promise<Rig> {
     responder,
     load,
     measureWire: async () => rateOf(await load(wire, { count: sizes.wireEvents })),
+    interrupt: () => void generator.end(),
     withEngine,
     async [Symbol.asyncDispose]() {
       await Promise.all([generator, wire, responder, sink].map((process) => process.end()));
