@@ -115,8 +115,8 @@ export function cpuMsOf(pid: number): number {
   return ticks * tickMs;
 }
 
-/** Resident memory of one process, in MiB. */
-export function residentMiB(pid: number): number {
+/** Resident memory of one process, in MB (10^6 bytes). */
+export function residentMB(pid: number): number {
   const [, kib = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
-  return Number(kib) / 1_024;
+  return Number(kib) * 1_024 / 1e6;
 }

@@ -4,14 +4,14 @@
 
 import { weirProgram } from "../support/weir_program.ts";
 import { buildRoutes } from "./bench_routes.ts";
-import { cpuMsOf, residentMiB } from "./measured_process.ts";
+import { cpuMsOf, residentMB } from "./measured_process.ts";
 
 /** A running `weir serve`. */
 export interface ServeProcess extends AsyncDisposable {
   readonly port: number;
   /** From its start to its word that it listens. */
   readonly readyMs: number;
-  residentMiB(): number;
+  residentMB(): number;
   /** Of the process and its children. */
   cpuMs(): number;
   /** Resolves when it has said of that many deliveries that they succeeded. */
@@ -60,7 +60,7 @@ export async function startServe(folder: string): Promise<ServeProcess> {
   };
   return {
     ...await ready.promise,
-    residentMiB: () => residentMiB(child.pid),
+    residentMB: () => residentMB(child.pid),
     cpuMs: () => cpuMsOf(child.pid),
     async finished(count) {
       if (succeeded < count) await new Promise<void>((resolve) => waiting = { count, resolve });

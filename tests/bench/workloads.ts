@@ -165,7 +165,7 @@ const serveItself: Workload = async (rig) => {
   const wire = await rig.measureWire();
   await using serve = await startServe(folder);
   await new Promise((resolve) => setTimeout(resolve, 1_000)); // idle is idle only after the start has settled
-  const idle = serve.residentMiB();
+  const idle = serve.residentMB();
   const server = { hello: { port: serve.port } } as Server;
   const first = await rig.load(server, { count: 1, prefix: "first-" });
   await rig.load(server, { count: warmupEvents });
@@ -175,7 +175,7 @@ const serveItself: Workload = async (rig) => {
   const figures: Figures = {
     "start.empty": serve.readyMs,
     "memory.idle": idle,
-    "memory.after": serve.residentMiB(),
+    "memory.after": serve.residentMB(),
     "serve.ingest": rateOf(report) / wire,
     "serve.cpu": (serve.cpuMs() - cpuBefore) / events,
   };
