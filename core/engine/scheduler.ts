@@ -63,6 +63,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Attempts that are not settled yet. */
   const inFlight = new Map<Promise<void>, Queue>();
   const runningOf = new Map<QueueId, number>();
+  /** When each queue last started something, as a count of all starts. */
+  const turnOf = new Map<QueueId, number>();
+  let turns = 0;
   let running = 0;
   /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
   let restless: Set<QueueId> | "all" = "all";
@@ -90,9 +93,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     // Not all can have what they may: only who has work takes part, or the idle would keep the busy from it.
     const due = await store.countDue(own, { now: clock.now() });
     const wants = own.map(({ queue }, at) => {
-      return { key: queue, limit: due[at]!, priority: queues.get(queue)!.route.priority ?? 0 };
+      const { priority = 0 } = queues.get(queue)!.route;
+      return { key: queue, limit: due[at]!, running: runningOf.get(queue) ?? 0, priority };
     });
-    const shares = shareOut(wants, free);
+    // Of those that have equally much, the one whose last turn is longest ago goes first.
+    const shares = shareOut(wants.sort((a, b) => (turnOf.get(a.key) ?? 0) - (turnOf.get(b.key) ?? 0)), free);
     return own.map((credit) => ({ ...credit, limit: shares.get(credit.queue) ?? 0 }));
   }
 
@@ -127,6 +132,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     let isRunning = true;
     running++;
     runningOf.set(queue.id, (runningOf.get(queue.id) ?? 0) + 1);
+    turnOf.set(queue.id, ++turns);
     const ended = execute(delivery, queue, {
       ...options,
       queueNow: () => options.generation().queues.get(queue.id) ?? queue,

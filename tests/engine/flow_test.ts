@@ -123,6 +123,33 @@ Deno.test("flow: when not all can run, higher priority goes first", async () => 
   for (const free of release) free();
 });
 
+Deno.test("flow: queues that together fill the engine do not keep another one out", async () => {
+  const started: string[] = [];
+  const release: (() => void)[] = [];
+  let isOver = false;
+  const hold = (event: HandlerEvent) => {
+    started.push(event.body);
+    return isOver ? undefined : new Promise<void>((resolve) => release.push(resolve));
+  };
+  const route = (name: string) => ({ from: "app", when: `body == "${name}"`, concurrency: runningMax / 2 });
+  await using engine = await startEngine({
+    routes: { hot: route("hot"), hotter: route("hotter"), late: route("late") },
+    handlers: { hot: hold, hotter: hold, late: hold },
+  });
+  for (let n = 0; n < runningMax / 2 + 20; n++) await Promise.all([publish(engine, "hot"), publish(engine, "hotter")]);
+  await until("the engine is full", () => started.length === runningMax);
+  for (let n = 0; n < 5; n++) await publish(engine, "late");
+  for (let n = 1; n <= 10; n++) {
+    release.shift()!();
+    await until("the next has started", () => started.length === runningMax + n);
+  }
+  const next = started.slice(runningMax);
+  isOver = true;
+  for (const free of release) free();
+  await until("all have started", () => started.length === runningMax + 45);
+  assertEquals(next.filter((body) => body === "late").length, 5, next.join());
+});
+
 Deno.test("flow: an event older than the last one finished in its lane is skipped, with the reason in sight", async () => {
   const ran: string[] = [];
   const gate = Promise.withResolvers<void>();
