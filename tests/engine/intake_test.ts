@@ -107,6 +107,34 @@ Deno.test("intake: an expression that fails parks the delivery, a missing field 
   assertEquals(engine.observed.some((o) => o.kind === "delivery.attempted"), false);
 });
 
+Deno.test("intake: an id or a type that fails parks the delivery in its lane, and what comes after it waits", async () => {
+  const ran: unknown[] = [];
+  await using engine = await startEngine({
+    adminToken,
+    sources: { one: { provider: "none", id: "body.id + 0", type: "body.type + body.of" } },
+    routes: { work: { from: "one", order_by: "body.key" } },
+    handlers: { work: (event) => void ran.push(event.body.n) },
+  });
+  const { ask } = askEngine(engine);
+  const send = (body: unknown) => post(engine, "/hooks/one", { body: JSON.stringify(body) });
+  await send({ id: "text", type: "a", of: "b", key: "k", n: 1 });
+  await send({ id: 2, type: "a", of: 5, key: "k", n: 2 });
+  await send({ id: 3, type: "a", of: "b", key: "k", n: 3 });
+  await send({ id: 4, type: "a", of: "b", key: "other", n: 4 });
+  await engine.seen("delivery.attempted");
+  const parked = async () => (await ask("/deliveries?state=parked")).rows;
+  assertEquals(ran, [4]);
+  const [first, ...others] = await parked();
+  assertEquals([first.lane, first.reason.startsWith("id: "), others.length], ["k", true, 0]);
+  await ask(`/deliveries/${first.id}/resume`, {});
+  await engine.seen("delivery.attempted", undefined, 2);
+  const [second] = await parked();
+  assertEquals([second.lane, second.reason.startsWith("type: ")], ["k", true]);
+  await ask(`/deliveries/${second.id}/resume`, {});
+  await engine.seen("delivery.attempted", undefined, 4);
+  assertEquals(ran, [4, 1, 2, 3]);
+});
+
 Deno.test("intake: integers beyond 2^53 reach the handler as the text they were", async () => {
   const ran: unknown[] = [];
   await using engine = await startEngine({
