@@ -166,6 +166,20 @@ export const laneTests: Record<string, StoreTest> = {
     assertEquals((await claimOne(store, queue)).id, "dlv_again");
   },
 
+  async "redeliver: is marked out of order when others of its lane have passed, and only then"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await store.append(newRequest(["a", "a", "b", undefined].map((lane) => ({ queues: [queue], lane }))));
+    for (const head of await claimAll(store, queue)) await store.settle(settlement(head, "dead"));
+    const [passed, , alone, laneless] = await allDeliveries(store);
+    for (const { id } of [passed!, alone!, laneless!]) await store.redeliver(id, { id: `${id}_2`, now: 30_000 });
+    const made = (await allDeliveries(store)).filter(({ redeliveryOf }) => redeliveryOf !== undefined);
+    assertEquals(made.map(({ lane, outOfOrder }) => [lane, outOfOrder]), [
+      ["a", true],
+      ["b", false],
+      [undefined, false],
+    ]);
+  },
+
   async "redeliver: no idempotency key stands in its way (trap: a manual retry eaten by its own idempotency key)"(
     fixture,
   ) {
