@@ -223,7 +223,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   });
   const pauses = createSourcePauses(store);
   const ingress = createIngress({
-    config: () => generation.config,
+    generation: () => generation,
     intake,
     closed: whyClosed,
     paused: pauses.get,
@@ -232,7 +232,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   });
   const cron = createCron({
     store,
-    config: () => generation.config,
+    generation: () => generation,
     intake,
     paused: (source) => pauses.get(source) !== undefined,
     clock,

@@ -7,10 +7,11 @@
  */
 
 import type { Clock } from "../domain/clock.ts";
-import type { Config, CronSource } from "../domain/config.ts";
+import type { CronSource } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import type { Store } from "../store/store.ts";
-import type { Intake } from "./intake.ts";
+import type { Generation } from "./generation.ts";
+import type { Intake, SourceAtWork } from "./intake.ts";
 import type { Observer } from "./observer.ts";
 
 /** Longest time until the clock on the wall is read again: how late a jump of it, or the end of a pause, is noticed. */
@@ -23,7 +24,7 @@ const unavailableRetryMs = 1_000;
 export interface CronOptions {
   readonly store: Pick<Store, "sources">;
   /** The configuration at work now. */
-  readonly config: () => Config;
+  readonly generation: () => Generation;
   readonly intake: Pick<Intake, "tick" | "beginTicking">;
   /** Whether somebody has paused a source. What it misses meanwhile runs once when it goes on. */
   readonly paused: (source: string) => boolean;
@@ -74,32 +75,37 @@ export function createCron(options: CronOptions): Cron {
 
   /** Logs every tick that is due; answers how long to wait for the next one. */
   async function tickAll(): Promise<number | undefined> {
-    const sources = [...options.config().sources.values()].filter((source) => source.kind === "cron");
+    const generation = options.generation();
+    const sources = [...generation.config.sources.values()].flatMap((source) =>
+      source.kind === "cron" ? [{ source, generation }] : []
+    );
     for (const name of progress.keys()) {
-      if (!sources.some((source) => source.name === name)) progress.delete(name);
+      if (!sources.some(({ source }) => source.name === name)) progress.delete(name);
     }
-    await begin(sources.filter((source) => progress.get(source.name)?.schedule !== scheduleOf(source)));
+    await begin(sources.filter(({ source }) => progress.get(source.name)?.schedule !== scheduleOf(source)));
     if (sources.length === 0) return undefined;
     const waits = await Promise.all(sources.map(tick));
     return Math.min(lookMsMax, ...waits);
   }
 
   /** Finds out where sources begin: at start-up where the log says that they were, else now. */
-  async function begin(sources: readonly CronSource[]): Promise<void> {
+  async function begin(sources: readonly SourceAtWork<CronSource>[]): Promise<void> {
     const catchUp = !begun;
     const rows = sources.length === 0 ? [] : await store.sources();
-    for (const source of sources) {
+    for (const from of sources) {
+      const { source } = from;
       const now = clock.now();
       const logged = rows.find((row) => row.name === source.name)?.cronAt;
       const at = catchUp ? logged ?? now : Math.max(logged ?? now, now);
       // Without it, an engine that dies before the first tick would not know that it has missed it.
-      if (at !== logged) await intake.beginTicking(source, at);
+      if (at !== logged) await intake.beginTicking(from, at);
       progress.set(source.name, { schedule: scheduleOf(source), at });
     }
     begun = true;
   }
 
-  async function tick(source: CronSource): Promise<number> {
+  async function tick(from: SourceAtWork<CronSource>): Promise<number> {
+    const { source } = from;
     if (options.paused(source.name)) return lookMsMax;
     const { schedule, at } = progress.get(source.name)!;
     const now = clock.now();
@@ -112,7 +118,7 @@ export function createCron(options: CronOptions): Cron {
       observe({ kind: "engine", at: now, level: "warn", message: missed });
     }
     // If the process dies before this resolves, the tick is in the log or it is missed and runs at the next start.
-    await intake.tick(source, last);
+    await intake.tick(from, last);
     progress.set(source.name, { schedule, at: last });
     return Math.max(1, (source.next(last) ?? Infinity) - clock.now());
   }

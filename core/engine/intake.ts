@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { parseBody } from "../domain/body.ts";
 import type { Clock } from "../domain/clock.ts";
-import type { CronSource, HttpSource } from "../domain/config.ts";
+import type { CronSource, HttpSource, Source } from "../domain/config.ts";
 import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
 import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
 import type { Answer, DescribedEvent } from "../domain/provider.ts";
@@ -51,10 +51,19 @@ export interface Publication {
   readonly idempotencyKey?: string;
 }
 
+/**
+ * A source together with the generation whose configuration it is of. They are taken once per request and stay together:
+ * what comes under one configuration is not routed by another, whatever is reloaded while its body arrives.
+ */
+export interface SourceAtWork<Kind extends Source = Source> {
+  readonly source: Kind;
+  readonly generation: Generation;
+}
+
 /** The way into the log. */
 export interface Intake {
   /** @throws StoreUnavailable when nothing may be acknowledged */
-  receive(source: HttpSource, request: IncomingRequest): Promise<Intaken>;
+  receive(from: SourceAtWork<HttpSource>, request: IncomingRequest): Promise<Intaken>;
   /**
    * @throws StoreUnavailable likewise
    * @throws RangeError for a source that is not there to publish under
@@ -66,18 +75,19 @@ export interface Intake {
    *
    * @throws StoreUnavailable likewise
    */
-  tick(source: CronSource, tickAt: number): Promise<Appended>;
+  tick(from: SourceAtWork<CronSource>, tickAt: number): Promise<Appended>;
   /**
    * Remembers that a cron source counts from here on: earlier ticks are no concern of it.
    *
    * @throws StoreUnavailable likewise
    */
-  beginTicking(source: CronSource, fromAt: number): Promise<void>;
+  beginTicking(from: SourceAtWork<CronSource>, fromAt: number): Promise<void>;
 }
 
 /** Options of {@link createIntake}. */
 export interface IntakeOptions {
   readonly store: Pick<Store, "append">;
+  /** What is at work now, for what the program itself publishes. */
   readonly generation: () => Generation;
   readonly clock: Clock;
   readonly makeId: IdMaker;
@@ -96,7 +106,7 @@ interface Arrival extends DescribedEvent {
 
 /** A request's worth of arrivals. */
 interface Batch {
-  readonly source: string;
+  readonly from: SourceAtWork;
   readonly receivedAt: number;
   readonly headers: HeaderMap;
   readonly query: string;
@@ -108,14 +118,14 @@ interface Batch {
 
 /** Makes the way into the log. */
 export function createIntake(options: IntakeOptions): Intake {
-  const { store, generation, makeId, observe, wake } = options;
+  const { store, makeId, observe, wake } = options;
 
   async function append(batch: Batch): Promise<Appended[]> {
-    const current = generation();
+    const { source: { name: source }, generation } = batch.from;
     const routes = batch.arrivals.map((arrival): { id: string; places: readonly Routed[] } => {
       const id = makeId("evt");
-      const scope = scopeOf({ ...arrival, id, source: batch.source }, batch);
-      return { id, places: routeEvent(scope, current, arrival.parkedReason) };
+      const scope = scopeOf({ ...arrival, id, source }, batch);
+      return { id, places: routeEvent(scope, generation, arrival.parkedReason) };
     });
     const events = batch.arrivals.map((arrival, at): NewEvent => ({
       id: routes[at]!.id,
@@ -128,7 +138,7 @@ export function createIntake(options: IntakeOptions): Intake {
         toDelivery(place, { id: makeId("dlv"), receivedAt: batch.receivedAt })
       ),
     }));
-    const { source, query, headers, raw, receivedAt, replays, cronAt } = batch;
+    const { query, headers, raw, receivedAt, replays, cronAt } = batch;
     const request = {
       id: makeId("req"),
       source,
@@ -136,7 +146,7 @@ export function createIntake(options: IntakeOptions): Intake {
       headers,
       raw,
       receivedAt,
-      configHash: current.config.hash,
+      configHash: generation.config.hash,
       events,
       replays,
       cronAt,
@@ -160,7 +170,8 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   return {
-    async receive(source, request) {
+    async receive(from, request) {
+      const { source } = from;
       const verification = await source.scheme.verify(request, { now: options.clock.now() });
       if (!verification.ok) {
         const { reason, answer } = verification;
@@ -188,7 +199,7 @@ export function createIntake(options: IntakeOptions): Intake {
       const answer = source.scheme.accepted?.(verified);
       if (arrivals.length === 0) return { kind: "accepted", events: [], answer };
       const batch = {
-        source: source.name,
+        from,
         receivedAt: verified.receivedAt,
         headers,
         query,
@@ -200,7 +211,8 @@ export function createIntake(options: IntakeOptions): Intake {
     },
 
     async publish(publication) {
-      const source = generation().config.sources.get(publication.source);
+      const generation = options.generation();
+      const source = generation.config.sources.get(publication.source);
       if (source?.kind !== "publish") {
         throw new RangeError(
           `cannot publish under "${publication.source}": expected a source with "publish: true" in routes.yaml`,
@@ -211,7 +223,7 @@ export function createIntake(options: IntakeOptions): Intake {
       const text = JSON.stringify(publication.body ?? null);
       if (text === undefined) throw new TypeError("cannot publish: the body must be a value that JSON can hold");
       const [appended] = await append({
-        source: source.name,
+        from: { source, generation },
         receivedAt: options.clock.now(),
         headers: { "content-type": "application/json" },
         query: "",
@@ -221,22 +233,25 @@ export function createIntake(options: IntakeOptions): Intake {
       return appended!;
     },
 
-    async tick(source, tickAt) {
+    async tick(from, tickAt) {
       const id = new Date(tickAt).toISOString();
-      const event = { id, type: "cron", time: tickAt, body: source.body };
-      const [appended] = await append(batchOf(source, { cronAt: tickAt, arrivals: [event] }));
+      const event = { id, type: "cron", time: tickAt, body: from.source.body };
+      const [appended] = await append(batchOf(from, { cronAt: tickAt, arrivals: [event] }));
       return appended!;
     },
 
-    async beginTicking(source, fromAt) {
-      await append(batchOf(source, { cronAt: fromAt, arrivals: [] }));
+    async beginTicking(from, fromAt) {
+      await append(batchOf(from, { cronAt: fromAt, arrivals: [] }));
     },
   };
 
-  function batchOf(source: CronSource, ticking: { cronAt: number; arrivals: readonly Arrival[] }): Batch {
-    const raw = new TextEncoder().encode(JSON.stringify(source.body));
+  function batchOf(
+    from: SourceAtWork<CronSource>,
+    ticking: { cronAt: number; arrivals: readonly Arrival[] },
+  ): Batch {
+    const raw = new TextEncoder().encode(JSON.stringify(from.source.body));
     const headers = { "content-type": "application/json" };
-    return { source: source.name, receivedAt: options.clock.now(), headers, query: "", raw, ...ticking };
+    return { from, receivedAt: options.clock.now(), headers, query: "", raw, ...ticking };
   }
 }
 

@@ -60,10 +60,13 @@ export type Replay = (request: ReplayRequest) => Promise<Replayed>;
 
 /** Makes the function that replays. */
 export function createReplay({ store, generation, clock, makeDeliveryId, wake }: ReplayOptions): Replay {
-  /** What today's routes make of an event. */
-  function route(event: EventDetail, names: readonly string[] | undefined): { route: string; delivery: NewDelivery }[] {
+  /** What the routes that are at work make of an event. */
+  function route(
+    event: EventDetail,
+    { names, current }: { names: readonly string[] | undefined; current: Generation },
+  ): { route: string; delivery: NewDelivery }[] {
     const scope = scopeOf({ ...event, body: eventBody(event) }, event);
-    return routeEvent(scope, generation())
+    return routeEvent(scope, current)
       .filter(({ queue }) => names === undefined || names.includes(queue.route.name))
       .map((routed) => ({
         route: routed.queue.route.name,
@@ -91,6 +94,7 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
 
   return async (request) => {
     const now = clock.now();
+    const current = generation(); // once: a reload meanwhile must not route one half of the call by other rules
     // What arrives meanwhile is routed by the intake, and must not be a second time.
     const until = request.filter?.until ?? now;
     const { ids, nextAfter } = await select(request, until);
@@ -106,7 +110,7 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
           missing.push(id);
           continue;
         }
-        const routed = route(event, request.routes);
+        const routed = route(event, { names: request.routes, current });
         if (routed.length === 0) unrouted++;
         else replays.push({ id, deliveries: routed.map(({ delivery }) => delivery) });
         for (const each of routed) routes[each.route] = (routes[each.route] ?? 0) + 1;

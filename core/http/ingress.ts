@@ -4,11 +4,11 @@
  */
 
 import type { Clock } from "../domain/clock.ts";
-import type { Config } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import { mediaType } from "../domain/body.ts";
 import type { HeaderMap, IncomingRequest } from "../domain/event.ts";
 import type { Answer } from "../domain/provider.ts";
+import type { Generation } from "../engine/generation.ts";
 import type { Intake, Intaken, Refused } from "../engine/intake.ts";
 import type { Observer } from "../engine/observer.ts";
 import { type Appended, type Paused, StoreUnavailable } from "../store/store.ts";
@@ -43,7 +43,8 @@ const pausedComeBackMs = 60_000;
 
 /** What the ingress is wired to. */
 export interface IngressOptions {
-  readonly config: () => Config;
+  /** The configuration at work now; a request is answered by the one that it finds when it comes. */
+  readonly generation: () => Generation;
   readonly intake: Intake;
   /** Undefined while requests may be taken; else why not, for the operator. */
   readonly closed: () => string | undefined;
@@ -80,7 +81,7 @@ interface Refusal extends Problem {
 export function createIngress(options: IngressOptions): Ingress {
   const { intake, closed, paused, observe, clock } = options;
   const limits: IngressLimits = { ...ingressLimits, ...options.limits };
-  const sources = createSourceTable(options.config, clock);
+  const sources = createSourceTable(options.generation, clock);
   let inFlight = 0;
 
   function refuse(source: string, { reason, ...refusal }: Refusal): Response {
@@ -153,7 +154,7 @@ export function createIngress(options: IngressOptions): Ingress {
         body: body.bytes,
         receivedAt,
       };
-      const intaken = await intake.receive(entry.source, incoming);
+      const intaken = await intake.receive(entry, incoming);
       return intaken.kind === "refused" ? refuse(name, refusalOf(intaken)) : accept(intaken);
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;

@@ -4,14 +4,15 @@
  */
 
 import type { Clock } from "../domain/clock.ts";
-import type { Config, HttpSource } from "../domain/config.ts";
+import type { HttpSource } from "../domain/config.ts";
 import type { Rate } from "../domain/duration.ts";
+import type { Generation } from "../engine/generation.ts";
+import type { SourceAtWork } from "../engine/intake.ts";
 import { type AddressSet, parseAddressSet } from "./client_address.ts";
 import { createTokenBucket, type TokenBucket } from "./rate_limiter.ts";
 
 /** One source as the ingress needs it. */
-export interface Entry {
-  readonly source: HttpSource;
+export interface Entry extends SourceAtWork<HttpSource> {
   /** Undefined when any address may call. */
   readonly allowed?: AddressSet;
   readonly contentTypes: ReadonlySet<string>;
@@ -28,36 +29,38 @@ export interface SourceTable {
 }
 
 /**
- * Keeps the table of the current configuration.
+ * Keeps the table of the configuration at work.
  *
- * @param config hands out the current configuration; another object means that it was replaced
+ * @param atWork hands out the generation at work; another object means that it was replaced
  */
-export function createSourceTable(config: () => Config, clock: Clock): () => SourceTable {
-  let builtFrom: Config | undefined;
+export function createSourceTable(atWork: () => Generation, clock: Clock): () => SourceTable {
+  let builtFrom: Generation | undefined;
   let table: SourceTable;
   let buckets = new Map<string, { rate: Rate; bucket: TokenBucket }>();
 
-  function build(from: Config): SourceTable {
+  function build(generation: Generation): SourceTable {
+    const { config } = generation;
     const kept = new Map<string, { rate: Rate; bucket: TokenBucket }>();
     const byPath = new Map<string, Entry>();
-    for (const source of from.sources.values()) {
+    for (const source of config.sources.values()) {
       if (source.kind !== "http") continue;
       const counted = source.rateLimit && countedBy(source.rateLimit, buckets.get(source.name), clock);
       if (counted) kept.set(source.name, counted);
       byPath.set(source.path, {
         source,
+        generation,
         allowed: source.allowIps.length === 0 ? undefined : parseAddressSet(source.allowIps),
         contentTypes: new Set(source.contentTypes.map((type) => type.toLowerCase())),
         bucket: counted?.bucket,
       });
     }
     buckets = kept;
-    const { trustedProxies, publicUrl } = from.server;
+    const { trustedProxies, publicUrl } = config.server;
     const asksForPeers = trustedProxies.length > 0 || [...byPath.values()].some(({ allowed }) => allowed !== undefined);
     return { byPath, trusted: parseAddressSet(trustedProxies), asksForPeers, publicUrl };
   }
   return () => {
-    const current = config();
+    const current = atWork();
     if (current !== builtFrom) {
       table = build(current);
       builtFrom = current;

@@ -30,6 +30,8 @@ interface Rig extends AsyncDisposable {
   readonly paused: Set<string>;
   /** Starts one more loop; it is settled when the promise resolves. */
   engine(append?: Store["append"]): Promise<Cron>;
+  /** Swaps the configuration and tells nobody yet. */
+  swap(sources: Sources): Promise<void>;
   /** Swaps the configuration under all loops. */
   configure(sources: Sources): Promise<void>;
   /** Moves the clock, in steps where given, and waits until every loop sleeps again. */
@@ -60,11 +62,15 @@ async function createRig(startAt: string, sources: Sources): Promise<Rig> {
     const sleeping = [...generation.config.sources.values()].some(({ kind }) => kind === "cron") ? engines.length : 0;
     await until("every loop sleeps", () => clock.waiting === sleeping);
   };
+  const swap = async (given: Sources): Promise<void> => {
+    generation = await generationOf(await load(given));
+  };
   return {
     store,
     clock,
     observed,
     paused,
+    swap,
     settled,
     async engine(append = store.append) {
       const makeId = createIdMaker(clock);
@@ -78,7 +84,7 @@ async function createRig(startAt: string, sources: Sources): Promise<Rig> {
       });
       const cron = createCron({
         store,
-        config: () => generation.config,
+        generation: () => generation,
         intake,
         paused: (source) => paused.has(source),
         clock,
@@ -96,7 +102,7 @@ async function createRig(startAt: string, sources: Sources): Promise<Rig> {
       };
     },
     async configure(given) {
-      generation = await generationOf(await load(given));
+      await swap(given);
       for (const cron of engines) cron.wake();
       await settled();
     },
@@ -178,6 +184,22 @@ Deno.test("cron: an engine that dies before the first tick of a new source has m
   rig.clock.advance(hourMs);
   await rig.engine();
   assertEquals(await rig.ticks(), ["2025-07-01T01:00"]);
+});
+
+Deno.test("cron: a look that a reload overtakes ends under the configuration that it began with", async () => {
+  const hourly = { cron: "0 * * * *" };
+  await using rig = await createRig("2025-07-01T00:10", { hourly });
+  await (await rig.engine()).stop();
+  rig.clock.advance(hourMs);
+  await rig.swap({ hourly, fresh: { cron: "0 0 * * *" } });
+  const logged: { source: string; configHash: string }[] = [];
+  await rig.engine(async (request) => {
+    logged.push(request);
+    if (request.source === "fresh") await rig.swap({ hourly: { ...hourly, body: "of another configuration" } });
+    return await rig.store.append(request);
+  });
+  assertEquals(logged.map(({ source }) => source), ["fresh", "hourly"]);
+  assertEquals(logged[1]!.configHash, logged[0]!.configHash);
 });
 
 Deno.test("cron: a clock set back makes ticks late and never twice, one set forward misses once", async () => {

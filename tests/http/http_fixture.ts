@@ -5,6 +5,7 @@
 import type { Config, HttpSource, ServerConfig, Source } from "../../core/domain/config.ts";
 import type { IncomingRequest } from "../../core/domain/event.ts";
 import { type Provider, refused } from "../../core/domain/provider.ts";
+import type { Generation } from "../../core/engine/generation.ts";
 import type { Intake, Intaken } from "../../core/engine/intake.ts";
 import type { Observation, Observer } from "../../core/engine/observer.ts";
 
@@ -56,6 +57,11 @@ export function makeConfig(
   };
 }
 
+/** A generation of {@link makeConfig}'s configuration: nothing is behind its door. */
+export function makeGeneration(...how: Parameters<typeof makeConfig>): Generation {
+  return { config: makeConfig(...how), queues: new Map(), routesFrom: () => [], queuesOf: () => [] };
+}
+
 /** An intake that remembers every request and answers as told. */
 export interface FakeIntake extends Intake {
   readonly received: IncomingRequest[];
@@ -65,7 +71,7 @@ export function createFakeIntake(answer: (request: IncomingRequest) => Intaken |
   const received: IncomingRequest[] = [];
   return {
     received,
-    receive(_source, request) {
+    receive(_from, request) {
       received.push(request);
       return Promise.resolve(answer(request));
     },

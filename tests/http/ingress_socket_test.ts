@@ -10,7 +10,7 @@ import {
   createFakeIntake,
   createRecorder,
   exchange,
-  makeConfig,
+  makeGeneration,
   readAnswer,
   write,
 } from "./http_fixture.ts";
@@ -20,9 +20,9 @@ async function open(limits: Partial<IngressLimits> = {}, door: "serve" | "fetch"
   const intake = createFakeIntake(acceptOne);
   const { seen, observe } = createRecorder();
   const clock = createFakeClock();
-  const config = makeConfig();
+  const generation = makeGeneration();
   const ingress = createIngress({
-    config: () => config,
+    generation: () => generation,
     intake,
     closed: () => undefined,
     paused: () => undefined,

@@ -6,7 +6,7 @@ import type { Intaken } from "../../core/engine/intake.ts";
 import { createIngress, type IngressOptions } from "../../core/http/ingress.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
-import { acceptOne, createFakeIntake, createRecorder, from, httpSource, makeConfig } from "./http_fixture.ts";
+import { acceptOne, createFakeIntake, createRecorder, from, httpSource, makeGeneration } from "./http_fixture.ts";
 
 function setUp(
   changed: Partial<IngressOptions> & { sources?: Source[]; answer?: () => Intaken | Promise<Intaken> } = {},
@@ -15,9 +15,9 @@ function setUp(
   const intake = createFakeIntake(answer);
   const recorder = createRecorder();
   const clock = createFakeClock();
-  const config = makeConfig(sources);
+  const generation = makeGeneration(sources);
   const ingress = createIngress({
-    config: () => config,
+    generation: () => generation,
     intake,
     closed: () => undefined,
     paused: () => undefined,
@@ -155,10 +155,10 @@ Deno.test("createIngress: content types have parameters, and `*/*` takes everyth
 });
 
 Deno.test("createIngress: allow_ips looks at the peer, or through a trusted proxy, and without a peer refuses", async () => {
-  const config = makeConfig([httpSource({ allowIps: ["192.0.2.0/24"] })], {
+  const generation = makeGeneration([httpSource({ allowIps: ["192.0.2.0/24"] })], {
     server: { trustedProxies: ["10.0.0.0/8"] },
   });
-  const { ingress } = setUp({ config: () => config });
+  const { ingress } = setUp({ generation: () => generation });
   const table: [string | undefined, string | undefined, number][] = [
     ["192.0.2.9", undefined, 202],
     ["192.0.2.9", "203.0.113.5", 202],
@@ -184,18 +184,18 @@ Deno.test("createIngress: allow_ips looks at the peer, or through a trusted prox
 Deno.test("createIngress: a rate limit counts per source, says when to come back, and outlives a reload", async () => {
   const limited = httpSource({ rateLimit: { count: 2, perMs: 10_000 } });
   const free = httpSource({ name: "b", path: "/hooks/b" });
-  let config = makeConfig([limited, free]);
-  const { ingress, clock } = setUp({ config: () => config });
+  let generation = makeGeneration([limited, free]);
+  const { ingress, clock } = setUp({ generation: () => generation });
   const statusOf = async (path = "/hooks/a") => (await ingress.fetch(post({ path }))).status;
   assertEquals([await statusOf(), await statusOf()], [202, 202]);
   const refused = await ingress.fetch(post());
   assertEquals([refused.status, refused.headers.get("retry-after")], [429, "5"]);
   assertEquals(await statusOf("/hooks/b"), 202);
-  config = makeConfig([limited, free]);
+  generation = makeGeneration([limited, free]);
   assertEquals(await statusOf(), 429);
   clock.advance(5_000);
   assertEquals([await statusOf(), await statusOf()], [202, 429]);
-  config = makeConfig([httpSource({ rateLimit: { count: 3, perMs: 10_000 } })]);
+  generation = makeGeneration([httpSource({ rateLimit: { count: 3, perMs: 10_000 } })]);
   assertEquals([await statusOf(), await statusOf("/hooks/b")], [202, 404]);
 });
 

@@ -242,7 +242,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
 
   function reloadAll(): void {
     for (const { engine } of machines) {
-      if (engine !== undefined && engine.config() !== world.config) engine.reload().catch(() => {});
+      if (engine !== undefined && engine.generation().config !== world.config) engine.reload().catch(() => {});
     }
   }
 

@@ -48,10 +48,10 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
         later(500 + chance.below(10_000), () => send(request, tries + 1));
       }
     };
-    const source = engine && sourceNamed(engine, events.length === 1 ? "app" : "batch");
+    const from = engine && sourceNamed(engine, events.length === 1 ? "app" : "batch");
     // As at the door of a real engine: a source that is paused takes nothing, and says so.
-    const isPaused = source !== undefined && engine?.pauses.get(source.name) !== undefined;
-    if (engine === undefined || source === undefined || isPaused) {
+    const isPaused = from !== undefined && engine?.pauses.get(from.source.name) !== undefined;
+    if (engine === undefined || from === undefined || isPaused) {
       for (const op of own) history.push({ kind: "ingest", step: "fail", op });
       return again();
     }
@@ -73,13 +73,13 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
     const cancelLimit = kernel.schedule(outside, answerLimitMs, lost);
     engine.onDeath(lost);
     // Other engines on a server may not have heard of it yet.
-    if (!swarm.shared && world.pausedSources.has(source.name)) {
+    if (!swarm.shared && world.pausedSources.has(from.source.name)) {
       const detail = `${engine.label} takes requests although it was paused`;
-      world.findings.push({ name: "PAUSED-INTAKE", subject: source.name, detail });
+      world.findings.push({ name: "PAUSED-INTAKE", subject: from.source.name, detail });
     }
-    engine.intake.receive(source, {
+    engine.intake.receive(from, {
       method: "POST",
-      url: `http://localhost${source.path}`,
+      url: `http://localhost${from.source.path}`,
       headers: { "content-type": "application/json" },
       body: new TextEncoder().encode(JSON.stringify(events.length === 1 ? bodies[0] : { items: bodies })),
       receivedAt: epochMs + kernel.now + world.wallOffsetMs,

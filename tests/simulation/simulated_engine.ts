@@ -4,11 +4,11 @@
  */
 
 import type { Clock } from "../../core/domain/clock.ts";
-import type { Config, HttpSource } from "../../core/domain/config.ts";
+import type { HttpSource } from "../../core/domain/config.ts";
 import { settle } from "../../core/domain/delivery.ts";
 import { makeId } from "../../core/domain/id.ts";
 import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
-import { createIntake, type Intake } from "../../core/engine/intake.ts";
+import { createIntake, type Intake, type SourceAtWork } from "../../core/engine/intake.ts";
 import { createJanitor } from "../../core/engine/janitor.ts";
 import type { Observer } from "../../core/engine/observer.ts";
 import { createScheduler, type Scheduler } from "../../core/engine/scheduler.ts";
@@ -35,7 +35,7 @@ export interface RunningEngine extends EngineLife {
   readonly intake: Intake;
   readonly pauses: SourcePauses;
   readonly wake: () => void;
-  readonly config: () => Config;
+  readonly generation: () => Generation;
   /** Calls back once when it dies. */
   onDeath(tell: () => void): void;
   /** Takes the configuration that the operator has put there. */
@@ -213,7 +213,7 @@ async function run(
     intake,
     pauses,
     wake,
-    config: () => generation.config,
+    generation: () => generation,
     onDeath: parts.onDeath,
     async reload() {
       const before = generation;
@@ -238,6 +238,7 @@ async function run(
 }
 
 /** The source of that name in what the engine has loaded. */
-export function sourceNamed(engine: RunningEngine, name: string): HttpSource {
-  return engine.config().sources.get(name) as HttpSource;
+export function sourceNamed(engine: RunningEngine, name: string): SourceAtWork<HttpSource> {
+  const generation = engine.generation();
+  return { source: generation.config.sources.get(name) as HttpSource, generation };
 }
