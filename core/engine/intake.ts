@@ -13,7 +13,7 @@ import type { Answer, DescribedEvent } from "../domain/provider.ts";
 import type { Appended, NewEvent, NewRequest, QueueId, Store } from "../store/store.ts";
 import type { Generation } from "./generation.ts";
 import type { Observer } from "./observer.ts";
-import { type Routed, routeEvent, scopeOf, toDelivery } from "./routing.ts";
+import { type Routed, routeEvent, routesWithoutLane, scopeOf, toDelivery } from "./routing.ts";
 import type { IdMaker } from "./system_clock.ts";
 
 /** Most events that one request may carry. */
@@ -164,6 +164,7 @@ export function createIntake(options: IntakeOptions): Intake {
         type: events[at]!.type,
         status,
         queues: status === "accepted" ? routes[at]!.places.map(({ queue }) => queue.name) : [],
+        withoutLane: status === "accepted" ? routesWithoutLane(routes[at]!.places) : undefined,
       })
     );
     return appended;

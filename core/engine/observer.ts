@@ -17,6 +17,8 @@ export type Observation =
     readonly status: "accepted" | "duplicate";
     /** Names of the queues that it went to; empty when no route matched. */
     readonly queues: readonly string[];
+    /** Names of the routes that it took past their lanes, because what they order by is null or missing in it. */
+    readonly withoutLane?: readonly string[];
   }
   | {
     readonly kind: "request.refused";

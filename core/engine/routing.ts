@@ -67,6 +67,20 @@ function placesOf(decision: RouteDecision, generation: Generation, parked: strin
 }
 
 /**
+ * The routes that have an order in which an event has no place. One that waits for a person is none of them: why it has
+ * no lane is what that person looks at.
+ *
+ * @returns undefined when there are none, as it is for nearly every event
+ */
+export function routesWithoutLane(places: readonly Routed[]): string[] | undefined {
+  const found = places.filter(({ queue, lane, parkedReason }) =>
+    queue.route.orderBy !== undefined && lane === undefined && parkedReason === undefined
+  );
+  // A route with several targets has several queues, and passed over its order once.
+  return found.length === 0 ? undefined : [...new Set(found.map(({ queue }) => queue.route.name))];
+}
+
+/**
  * Makes the delivery for one place.
  *
  * @param receivedAt of its event; the route's delay counts from there

@@ -43,6 +43,10 @@ export function createMetrics(): Metrics {
     help: "Events logged, and duplicates recognised",
   });
   const unrouted = createCounter({ name: "weir_events_unrouted_total", help: "Events that no route matched" });
+  const withoutLane = createCounter({
+    name: "weir_events_without_lane_total",
+    help: "Events that a route with order_by took without an order, because the key was null or missing",
+  });
   const refused = createCounter({ name: "weir_requests_refused_total", help: "Requests turned away, by status" });
   const attempts = createCounter({
     name: "weir_attempts_total",
@@ -60,13 +64,14 @@ export function createMetrics(): Metrics {
     name: "weir_engine_messages_total",
     help: "What the engine had to say about itself, by level",
   });
-  const instruments = [received, unrouted, refused, attempts, durations, lost, messages];
+  const instruments = [received, unrouted, withoutLane, refused, attempts, durations, lost, messages];
 
   function observe(seen: Observation): void {
     switch (seen.kind) {
       case "event.received":
         received.add({ source: seen.source, status: seen.status });
         if (seen.status === "accepted" && seen.queues.length === 0) unrouted.add({ source: seen.source });
+        for (const route of seen.withoutLane ?? []) withoutLane.add({ route });
         break;
       case "request.refused":
         refused.add({ source: seen.source, status: String(seen.status) });

@@ -259,3 +259,23 @@ Deno.test("intake: nobody looks for replays where the sender signs its id", asyn
   }
   assertEquals(await replayOf(engine, ids[1]!), undefined);
 });
+
+Deno.test("intake: an event that has no place in a route's order is told once per route that has one", async () => {
+  const target = (name: string) => ({ name, url: "http://127.0.0.1:1/" });
+  await using engine = await startEngine({
+    sources: { one: { provider: "none", id: "body.id" } },
+    routes: {
+      ordered: { from: "one", order_by: "body.key" },
+      mirror: { from: "one", order_by: "body.key", send: [target("a"), target("b")] },
+      broken: { from: "one", order_by: "body.key + 1" },
+      free: { from: "one" },
+    },
+    handlers: { ordered: () => {}, broken: () => {}, free: () => {} },
+  });
+  for (const key of ["k", null, undefined]) {
+    await post(engine, "/hooks/one", { body: JSON.stringify({ id: `${key}`, key }) });
+  }
+  await post(engine, "/hooks/one", { body: JSON.stringify({ id: "null", key: null }) });
+  const received = engine.observed.flatMap((o) => o.kind === "event.received" ? [o.withoutLane] : []);
+  assertEquals(received, [undefined, ["ordered", "mirror"], ["ordered", "mirror", "broken"], undefined]);
+});

@@ -58,6 +58,7 @@ Deno.test("createMetrics: counts what is observed", async () => {
   const received = { kind: "event.received", at: 0, eventId: "e", source: "s", type: "t" } as const;
   metrics.observe({ ...received, status: "accepted", queues: ["r"] });
   metrics.observe({ ...received, status: "accepted", queues: [] });
+  metrics.observe({ ...received, status: "accepted", queues: ["r/t"], withoutLane: ["r"] });
   metrics.observe({ ...received, status: "duplicate", queues: [] });
   metrics.observe({ kind: "request.refused", at: 0, source: "s", status: 401, reason: "x" });
   metrics.observe({ kind: "lease.lost", at: 0, deliveryId: "d", queue: "r" });
@@ -78,9 +79,10 @@ Deno.test("createMetrics: counts what is observed", async () => {
   const text = await metrics.render(logOf(() => Promise.resolve([row])));
   for (
     const line of [
-      'weir_events_received_total{source="s",status="accepted"} 2',
+      'weir_events_received_total{source="s",status="accepted"} 3',
       'weir_events_received_total{source="s",status="duplicate"} 1',
       'weir_events_unrouted_total{source="s"} 1',
+      'weir_events_without_lane_total{route="r"} 1',
       'weir_requests_refused_total{source="s",status="401"} 1',
       'weir_attempts_total{queue="r",outcome="failed",state="ready"} 1',
       'weir_attempt_duration_seconds_bucket{le="0.05",queue="r"} 1',
