@@ -23,6 +23,7 @@ export type {
   ExplanationView,
   LaneDetailView,
   LaneListView,
+  LaneMovedView,
   LaneView,
   PausedQueuesView,
   SourcePauseView,

@@ -6,6 +6,8 @@
 import type { RoutesDocument, Spot } from "./document.ts";
 import { formatPath, type Path } from "./path.ts";
 
+export { didYouMean } from "../domain/naming.ts";
+
 /** One thing that is wrong, or worth a warning. */
 export interface ConfigIssue {
   /** As it was handed in; absent when the configuration is an object. */
@@ -87,38 +89,6 @@ export function sortIssues(issues: readonly ConfigIssue[]): ConfigIssue[] {
 export function formatIssue(issue: ConfigIssue): string {
   const place = [issue.file, issue.line, issue.column].filter((part) => part !== undefined).join(":");
   return [place, issue.path, issue.message].filter((part) => part !== "").join(": ");
-}
-
-/**
- * A suggestion for a misspelt word, ready to be put at the end of a message.
- *
- * @returns `; did you mean "body"?`, or nothing when no candidate is close
- */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
-  let best: string | undefined;
-  let least = Math.floor((word.length + 1) / 3) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best === undefined ? "" : `; did you mean "${best}"?`;
-}
-
-/** Letters to change, add, drop or swap with a neighbour; words far apart in length are not worth the table. */
-function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 3) return Infinity;
-  const table = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    table.push(row);
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = table[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, table[i - 1]![j]! + 1, row[j - 1]! + 1));
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (swapped) row[j] = Math.min(row[j]!, table[i - 2]![j - 2]! + 1);
-    }
-  }
-  return table[a.length]![b.length]!;
 }
 
 function showValue(value: unknown): string {

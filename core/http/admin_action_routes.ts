@@ -13,6 +13,7 @@ import {
   laneBodySchema,
   laneDetailSchema,
   laneListSchema,
+  laneMovedSchema,
   laneQuerySchema,
   laneShowQuerySchema,
   pausedQueuesSchema,
@@ -37,7 +38,9 @@ function body<S extends z.ZodType>(schema: S) {
 const noSuchLane = { 404: refusal("There is nothing open in such a lane") };
 const noSuchQueue = { 404: refusal("There is no such route or target") };
 const noSuchSource = { 404: refusal("There is no such source") };
+const noSuchName = { 404: refusal("There is no such route, target or source") };
 const moved = json("It has been moved", movedSchema);
+const laneMoved = json("Its head has been moved", laneMovedSchema);
 
 export const lanesRoute = createRoute({
   method: "get",
@@ -60,7 +63,7 @@ export const laneSkipRoute = createRoute({
   path: "/api/v1/lanes/skip",
   summary: "Ends the head of a lane as skipped; the lane goes on",
   request: body(laneBodySchema),
-  responses: { 200: moved, ...badQuery, ...noSuchLane, 409: refusal("The head is running") },
+  responses: { 200: laneMoved, ...badQuery, ...noSuchLane, 409: refusal("The head is running") },
 });
 
 export const laneResumeRoute = createRoute({
@@ -68,7 +71,7 @@ export const laneResumeRoute = createRoute({
   path: "/api/v1/lanes/resume",
   summary: "Runs the parked head of a lane again, with fresh attempts",
   request: body(laneBodySchema),
-  responses: { 200: moved, ...badQuery, ...noSuchLane, 409: refusal("The head is not parked") },
+  responses: { 200: laneMoved, ...badQuery, ...noSuchLane, 409: refusal("The head is not parked") },
 });
 
 export const skipRoute = createRoute({
@@ -106,7 +109,7 @@ export const queueResumeRoute = createRoute({
 export const sourcePauseRoute = createRoute({
   method: "post",
   path: "/api/v1/sources/pause",
-  summary: "Answers the requests of a source with 503",
+  summary: "Answers the requests of a source with 503; one that is a clock does not tick",
   request: body(sourcePauseBodySchema),
   responses: {
     200: json("The source is paused", sourcePauseSchema),
@@ -119,7 +122,7 @@ export const sourcePauseRoute = createRoute({
 export const sourceResumeRoute = createRoute({
   method: "post",
   path: "/api/v1/sources/resume",
-  summary: "Takes its requests again",
+  summary: "Takes its requests again, or lets it tick",
   request: body(sourceBodySchema),
   responses: { 200: json("The source goes on", sourcePauseSchema), ...badQuery, ...noSuchSource },
 });
@@ -129,7 +132,12 @@ export const bulkRedeliverRoute = createRoute({
   path: "/api/v1/deliveries/redeliver",
   summary: "Makes new deliveries from the finished ones that match, each the latest of its lineage, in order",
   request: body(bulkBodySchema),
-  responses: { 200: json("How many", bulkSchema), ...badQuery, 409: refusal("That state is not a finished one") },
+  responses: {
+    200: json("How many", bulkSchema),
+    ...badQuery,
+    ...noSuchName,
+    409: refusal("That state is not a finished one"),
+  },
 });
 
 export const bulkCancelRoute = createRoute({
@@ -137,7 +145,12 @@ export const bulkCancelRoute = createRoute({
   path: "/api/v1/deliveries/cancel",
   summary: "Cancels what matches and is neither running nor finished, in order",
   request: body(bulkBodySchema),
-  responses: { 200: json("How many", bulkSchema), ...badQuery, 409: refusal("Nothing is cancelled in that state") },
+  responses: {
+    200: json("How many", bulkSchema),
+    ...badQuery,
+    ...noSuchName,
+    409: refusal("Nothing is cancelled in that state"),
+  },
 });
 
 export const replayRoute = createRoute({
@@ -145,7 +158,7 @@ export const replayRoute = createRoute({
   path: "/api/v1/events/replay",
   summary: "Routes old events by the routes of now; new lineages",
   request: body(replayBodySchema),
-  responses: { 200: json("Deliveries by route", replayedSchema), ...badQuery, 404: refusal("There is no such route") },
+  responses: { 200: json("Deliveries by route", replayedSchema), ...badQuery, ...noSuchName },
 });
 
 export const purgeRoute = createRoute({
@@ -153,7 +166,7 @@ export const purgeRoute = createRoute({
   path: "/api/v1/events/purge",
   summary: "Erases events with everything that belongs to them, finished or not",
   request: body(purgeBodySchema),
-  responses: { 200: json("How many", purgedSchema), ...badQuery },
+  responses: { 200: json("How many", purgedSchema), ...badQuery, ...noSuchName },
 });
 
 export const backupRoute = createRoute({

@@ -4,7 +4,8 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { deliveryStates } from "../domain/delivery.ts";
+import type { Source } from "../domain/config.ts";
+import { type DeliveryState, deliveryStates } from "../domain/delivery.ts";
 import type { RouteDecision } from "../domain/route.ts";
 import type { Waiting } from "../domain/waiting.ts";
 import { type Bulk, bulkRowsMax } from "../engine/bulk.ts";
@@ -43,6 +44,14 @@ export interface LaneDetailView extends LaneView {
   readonly nextAfter?: number;
 }
 
+/** The head of a lane that a person has moved. */
+export interface LaneMovedView {
+  readonly id: string;
+  readonly state: DeliveryState;
+  /** Its queue is paused all the same: nothing of the lane runs until that is ended. */
+  readonly paused?: Paused;
+}
+
 /** What a pause, or its end, did. */
 export interface PausedQueuesView {
   readonly queues: readonly { readonly route: string; readonly target: string; readonly paused?: Paused }[];
@@ -51,6 +60,8 @@ export interface PausedQueuesView {
 /** What a pause of a source, or its end, did. */
 export interface SourcePauseView {
   readonly name: string;
+  /** Absent when it is no longer in the configuration. */
+  readonly kind?: Source["kind"];
   readonly paused?: Paused;
 }
 
@@ -106,6 +117,13 @@ export const laneDetailSchema: z.ZodType<LaneDetailView> = z.strictObject({
   nextAfter: count.optional(),
 }).openapi("LaneDetail");
 
+/** {@link LaneMovedView} */
+export const laneMovedSchema: z.ZodType<LaneMovedView> = z.strictObject({
+  id: z.string(),
+  state: z.enum(deliveryStates),
+  paused: pausedSchema.optional(),
+}).openapi("LaneMoved");
+
 /** {@link PausedQueuesView} */
 export const pausedQueuesSchema: z.ZodType<PausedQueuesView> = z.strictObject({
   queues: z.array(z.strictObject({ route: z.string(), target: z.string(), paused: pausedSchema.optional() })),
@@ -114,6 +132,7 @@ export const pausedQueuesSchema: z.ZodType<PausedQueuesView> = z.strictObject({
 /** {@link SourcePauseView} */
 export const sourcePauseSchema: z.ZodType<SourcePauseView> = z.strictObject({
   name: z.string(),
+  kind: z.enum(["http", "publish", "cron"]).optional(),
   paused: pausedSchema.optional(),
 }).openapi("SourcePause");
 

@@ -279,4 +279,30 @@ Deno.test("orphans: what a new configuration leaves behind waits, is counted, an
   assertEquals(status.queues.map(({ route, orphaned }) => [route, orphaned]), [["gone", true], ["stays", false]]);
   const { rows } = await after.ask("/deliveries?route=gone", schemas.deliveryPageSchema);
   assertEquals(rows[0]?.waiting, { kind: "orphaned", reason: "gone is not in the configuration" });
+
+  after.engine.clock.advance(1);
+  const filter = { route: "gone", source: "app" };
+  assertEquals((await after.ask("/deliveries/cancel", actions.bulkSchema, { filter })).done, 1);
+  assertEquals(await after.refusal("/deliveries/cancel", { filter: { route: "gon" } }), [
+    404,
+    'there is no route gon; expected one of gone, stays; did you mean "gone"?',
+  ]);
+});
+
+Deno.test("names: a source that only the log still knows can be erased, and then it is known no more", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const old = { old: { publish: true as const } };
+  const before = await setUp({ folder, sources: old });
+  await before.engine.weir.publish({ source: "old", type: "t", body: {} });
+  await before.engine.weir.stop({ graceMs: 0 });
+  const { engine, ask, refusal } = await setUp({ folder });
+  await using _ = engine;
+  engine.clock.advance(1);
+  const filter = { source: "old" };
+  assertEquals((await ask("/events/replay", actions.replayedSchema, { filter, dryRun: true })).events, 1);
+  assertEquals((await ask("/events/purge", actions.purgedSchema, { filter })).events, 1);
+  const unknown = [404, "there is no source old; expected one of app"];
+  assertEquals(await refusal("/events/purge", { filter }), unknown);
+  assertEquals(await refusal("/events/replay", { filter }), unknown);
+  assertEquals((await ask("/events/purge", actions.purgedSchema, { filter, after: 1 })).events, 0);
 });
