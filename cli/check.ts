@@ -2,7 +2,7 @@
  * `weir check` and `weir schema`: what can be said of routes.yaml without running it.
  */
 
-import { routesJsonSchema } from "../core/mod.ts";
+import { routesJsonSchema, type Source } from "../core/mod.ts";
 import { count } from "./wording.ts";
 import { paint, print, printJson } from "./print.ts";
 import { loadProject, printIssues } from "./project.ts";
@@ -22,11 +22,7 @@ export async function check(options: { config: string; json?: boolean }): Promis
   const { sources, routes } = project.config;
   print(`${paint.green("fine")} ${options.config}: ${count(sources.size, "source")}, ${count(routes.length, "route")}`);
   for (const source of sources.values()) {
-    print(
-      `  source ${source.name}: ${
-        source.kind === "http" ? `${source.provider.name} at POST ${source.path}` : "publish"
-      }`,
-    );
+    print(`  source ${source.name}: ${describeSource(source)}`);
   }
   for (const route of routes) {
     const to = route.destinations.map((to) => to.kind === "script" ? to.file : to.kind === "target" ? to.url : to.kind);
@@ -34,6 +30,17 @@ export async function check(options: { config: string; json?: boolean }): Promis
     print(`  route ${route.name}: ${route.from.join(", ")}${types} → ${to.join(", ")}`);
   }
   return 0;
+}
+
+function describeSource(source: Source): string {
+  switch (source.kind) {
+    case "http":
+      return `${source.provider.name} at POST ${source.path}`;
+    case "cron":
+      return `cron ${source.schedule} ${source.timezone}`;
+    case "publish":
+      return "publish";
+  }
 }
 
 /** Prints the JSON Schema of routes.yaml. */

@@ -12,6 +12,7 @@ import type {
   ExplanationView,
   LaneDetailView,
   LaneListView,
+  LaneMovedView,
   Page,
   PausedQueuesView,
   PurgeAnswer,
@@ -123,8 +124,8 @@ export interface Client {
   lanes(query: LaneQuery): Promise<LaneListView>;
   lane(query: LaneName & { after?: number; limit?: number }): Promise<LaneDetailView>;
   /** Answers with the delivery that was at the head. */
-  skipLane(lane: LaneName): Promise<{ id: string }>;
-  resumeLane(lane: LaneName): Promise<{ id: string }>;
+  skipLane(lane: LaneName): Promise<LaneMovedView>;
+  resumeLane(lane: LaneName): Promise<LaneMovedView>;
   pauseQueues(queues: { route: string; target?: string; reason?: string }): Promise<PausedQueuesView>;
   resumeQueues(queues: { route: string; target?: string }): Promise<PausedQueuesView>;
   pauseSource(source: { name: string; reason?: string }): Promise<SourcePauseView>;

@@ -6,7 +6,7 @@ import type { EventRow, EventView } from "../core/mod.ts";
 import { connect, type EngineOptions, type EventQuery } from "./client.ts";
 import { printDeliveries } from "./deliveries.ts";
 import { escapeControls, escapeLines, paint, print, printError, printJson, printTable } from "./print.ts";
-import { describeCounts, describeDuplicates, describeTime, field } from "./wording.ts";
+import { describeCounts, describeDuplicates, describeFlags, describeTime, field } from "./wording.ts";
 
 /** Prints events, newest first. */
 export async function listEvents(options: EngineOptions & EventQuery & { json?: boolean }): Promise<number> {
@@ -31,12 +31,13 @@ export async function showEvent(id: string, options: EngineOptions & { json?: bo
 }
 
 function printEvents(rows: readonly EventRow[]): void {
-  printTable([
+  printTable<EventRow>([
     { title: "EVENT", value: (row) => row.id },
     { title: "RECEIVED", value: (row) => describeTime(row.receivedAt) },
     { title: "SOURCE", value: (row) => row.source },
     { title: "TYPE", value: (row) => row.type, widthMax: 40 },
     { title: "DELIVERIES", value: (row) => describeCounts(row.deliveries) },
+    { title: "", value: describeFlags, paint: paint.yellow },
   ], rows);
 }
 

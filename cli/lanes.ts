@@ -2,11 +2,11 @@
  * `weir lanes`: where work waits in order, what is at its head, and what a person can do about a head that is stuck.
  */
 
-import type { LaneDetailView, LaneView } from "../core/mod.ts";
+import type { LaneDetailView, LaneMovedView, LaneView } from "../core/mod.ts";
 import { connect, type EngineOptions, type LaneName, type LaneQuery } from "./client.ts";
 import { printDeliveries } from "./deliveries.ts";
-import { paint, print, printError, printJson, printTable } from "./print.ts";
-import { describeDuration, field, paintState, parseQueue, queueOf } from "./wording.ts";
+import { escapeControls, paint, print, printError, printJson, printTable } from "./print.ts";
+import { describeDuration, describeWait, field, paintState, parseQueue, queueOf } from "./wording.ts";
 
 /** Prints lanes with something open in them, the longest first. */
 export async function listLanes(options: EngineOptions & LaneQuery & { json?: boolean }): Promise<number> {
@@ -33,20 +33,25 @@ export async function showLane(
 
 /** Ends the head of a lane as skipped. */
 export async function skipLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
-  const { id } = await (await connect(options)).skipLane(named(queue, lane));
-  print(`${id} skipped`);
+  printMoved(queue, "skipped", await (await connect(options)).skipLane(named(queue, lane)));
   return 0;
 }
 
 /** Runs the parked head of a lane again. */
 export async function resumeLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
-  const { id } = await (await connect(options)).resumeLane(named(queue, lane));
-  print(`${id} resumed`);
+  printMoved(queue, "resumed", await (await connect(options)).resumeLane(named(queue, lane)));
   return 0;
 }
 
 function named(queue: string, lane: string): LaneName {
   return { ...parseQueue(queue), lane };
+}
+
+function printMoved(queue: string, done: string, { id, paused }: LaneMovedView): void {
+  print(`${id} ${done}`);
+  if (paused === undefined) return;
+  const reason = escapeControls(paused.reason);
+  printError(`${queue} is paused, and nothing of it runs until \`weir resume ${queue}\`: ${reason}`);
 }
 
 function printLanes(rows: readonly LaneView[]): void {
@@ -64,11 +69,12 @@ function printLanes(rows: readonly LaneView[]): void {
 }
 
 function printLane(view: LaneDetailView): void {
+  const waits = describeWait(view.headDelivery, Date.now());
   const fields = [
     field("queue", queueOf(view)),
     field("lane", view.lane),
     field("depth", view.depth),
-    field("head", `${view.head}, ${view.headState}${view.waiting === undefined ? "" : `: ${view.waiting.reason}`}`),
+    field("head", `${view.head}, ${view.headState}${waits === "" ? "" : `: ${waits}`}`),
   ];
   for (const line of fields) if (line !== undefined) print(line);
   printDeliveries([view.headDelivery, ...view.behind]);

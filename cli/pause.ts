@@ -18,8 +18,11 @@ export async function pause(queue: string | undefined, options: PauseOptions): P
   const { source, reason } = options;
   const client = await connect(checked(queue, options));
   if (source !== undefined) {
-    await client.pauseSource({ name: source, reason });
-    print(`source ${source} paused: its requests are answered 503`);
+    const { kind } = await client.pauseSource({ name: source, reason });
+    const follows = kind === "cron"
+      ? "it does not tick; of what it misses, the last tick runs when it goes on"
+      : "its requests are answered 503";
+    print(`source ${source} paused: ${follows}`);
   } else {
     const { queues } = await client.pauseQueues({ ...parseQueue(queue!), reason });
     for (const each of queues) print(`${queueOf(each)} paused`);
@@ -32,8 +35,8 @@ export async function resume(queue: string | undefined, options: PauseOptions): 
   const { source } = options;
   const client = await connect(checked(queue, options));
   if (source !== undefined) {
-    await client.resumeSource({ name: source });
-    print(`source ${source} goes on`);
+    const { kind } = await client.resumeSource({ name: source });
+    print(`source ${source} goes on${kind === "cron" ? ", within a minute" : ""}`);
   } else {
     const { queues } = await client.resumeQueues(parseQueue(queue!));
     for (const each of queues) print(`${queueOf(each)} goes on`);

@@ -64,6 +64,19 @@ export function describeDuplicates(
   return `${duplicates}${mismatches > 0 ? `, ${mismatches} with another body` : ""}${last}`;
 }
 
+/** What is odd about an event, in a word or two each; empty for nearly all. */
+export function describeFlags(
+  event: { readonly duplicates: number; readonly mismatches: number; readonly replayOf?: string },
+): string {
+  const { duplicates, mismatches, replayOf } = event;
+  const flags = [
+    duplicates > 0 ? count(duplicates, "duplicate") : undefined,
+    mismatches > 0 ? `${mismatches} with another body` : undefined,
+    replayOf === undefined ? undefined : `replays ${replayOf}`,
+  ];
+  return flags.filter((flag) => flag !== undefined).join(", ");
+}
+
 /** Milliseconds for a person: `41ms`, `1.2s`, `3m20s`, `5h12m`, `2d4h`. */
 export function describeDuration(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;

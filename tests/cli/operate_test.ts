@@ -101,3 +101,103 @@ Deno.test("weir lanes, explain, pause, replay, purge, backup: what a person sees
   assertEquals((await weir("events", "purge", first, second)).out, "2 events with 5 deliveries erased\n");
   assertEquals((await weir("explain", first)).code, 1);
 });
+
+const stuck = `version: 1
+server: { listen: 127.0.0.1:0, admin: 127.0.0.1:0 }
+sources:
+  door:
+    provider: none
+    id: headers["x-id"]
+  tick: { cron: "@yearly" }
+  own: { publish: true }
+routes:
+  halter:
+    from: door
+    order_by: body.key
+    handler: plugins/work.ts
+    retry: { attempts: 1 }
+    on_exhausted: halt
+  mirror:
+    from: door
+    order_by: body.key
+    send:
+      - { name: ci, url: "http://127.0.0.1:1/" }
+      - { name: chat, url: "http://127.0.0.1:1/" }
+  other: { from: tick, handler: plugins/work.ts }
+`;
+
+Deno.test("weir lanes, pause, cancel, events: a wrong name is told, and so is what holds a queue up", async () => {
+  await using project = await createProject({ "routes.yaml": stuck, "plugins/work.ts": failing });
+  const cwd = project.path(".");
+  await using engine = await startWeir(["serve"], { cwd });
+  const weir = (...args: string[]) => runWeir(args, { cwd, env: engine.env });
+  const post = async (id: string, body: unknown) => {
+    const headers = { "content-type": "application/json", "x-id": id };
+    const answer = await fetch(`${engine.ingestUrl}/hooks/door`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
+    await answer.body?.cancel();
+  };
+  assertEquals((await weir("pause", "mirror")).code, 0);
+  await post("1", { key: "k" });
+  await post("1", { key: "other body" });
+  await post("2", { key: "k" });
+  const parked = await engine.line(/"queue":"halter".*"state":"parked"/);
+  const { deliveryId: head } = JSON.parse(parked);
+
+  const refused = async (...args: string[]) => {
+    const { code, out, err } = await weir(...args);
+    assertEquals([code, out], [1, ""], args.join(" "));
+    return err.trimEnd().replace(/^weir: /, "");
+  };
+  const [unqueued, untold, misspelt, untargeted, bulk, ofSource, erased] = await Promise.all([
+    refused("lanes", "show", "mirror", "k"),
+    refused("lanes", "resume", "mirror", "nowhere"),
+    refused("lanes", "skip", "mirro", "k"),
+    refused("lanes", "show", "mirror/cj", "k"),
+    refused("deliveries", "cancel", "--route", "mirro", "--all"),
+    refused("deliveries", "redeliver", "--source", "dor", "--dry-run"),
+    refused("events", "purge", "--source", "dor", "--all"),
+  ]);
+  assertEquals(unqueued, 'there is nothing open in lane "k" of mirror; it is open in mirror/ci, mirror/chat');
+  assertEquals(untold, 'there is nothing open in lane "nowhere" of mirror; its queues are mirror/chat, mirror/ci');
+  const noRoute = 'there is no route mirro; expected one of halter, mirror, other; did you mean "mirror"?';
+  assertEquals([misspelt, bulk], [noRoute, noRoute]);
+  assertEquals(untargeted, 'there is no target of mirror named cj; expected one of chat, ci; did you mean "ci"?');
+  const noSource = 'there is no source dor; expected one of door, tick, own; did you mean "door"?';
+  assertEquals([ofSource, erased], [noSource, noSource]);
+
+  const [shown, listed, checked] = await Promise.all([
+    weir("lanes", "show", "halter", "k"),
+    weir("events", "list"),
+    weir("check"),
+  ]);
+  assertMatch(shown.out, new RegExp(`head +${head}, parked: failed 1 of 1 attempts; ledger is closed`));
+  const [, second, first] = listed.out.split("\n");
+  assertMatch(first!, /1 duplicate, 1 with another body$/);
+  assertMatch(second!, / {2}replays evt_\w+$/);
+  assertMatch(checked.out, /source tick: cron @yearly UTC\n +source own: publish\n/);
+
+  const resumed = await weir("lanes", "resume", "halter", "k");
+  assertEquals([resumed.code, resumed.out], [0, `${head} resumed\n`]);
+  const why = `halter is paused, and nothing of it runs until \`weir resume halter\`: halted by ${head}: failed 1 of 1`;
+  assertStringIncludes(resumed.err, why);
+  assertStringIncludes((await weir("lanes", "skip", "halter", "k")).err, "halter is paused");
+
+  const [clock, door, own, none] = await Promise.all([
+    weir("pause", "--source", "tick"),
+    weir("pause", "--source", "door"),
+    refused("pause", "--source", "own"),
+    refused("pause", "--source", "tikc"),
+  ]);
+  assertEquals(
+    clock.out,
+    "source tick paused: it does not tick; of what it misses, the last tick runs when it goes on\n",
+  );
+  assertEquals(door.out, "source door paused: its requests are answered 503\n");
+  assertEquals(own, "the program itself publishes under own; pause the routes that take from it");
+  assertMatch(none, /did you mean "tick"\?$/);
+  assertEquals((await weir("resume", "--source", "tick")).out, "source tick goes on, within a minute\n");
+});

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeCounts, describeDuration, queueOf } from "../../cli/wording.ts";
+import { describeCounts, describeDuration, describeFlags, queueOf } from "../../cli/wording.ts";
 
 Deno.test("describeDuration: two units at most, whatever the length", () => {
   const cases: [number, string][] = [
@@ -27,4 +27,14 @@ Deno.test("describeCounts: states that have none are left out", () => {
 Deno.test("queueOf: a target is named behind its route", () => {
   assertEquals(queueOf({ route: "mirror", target: "ci" }), "mirror/ci");
   assertEquals(queueOf({ route: "orders", target: "" }), "orders");
+});
+
+Deno.test("describeFlags: what is odd about an event, and nothing about the others", () => {
+  const cases: [Parameters<typeof describeFlags>[0], string][] = [
+    [{ duplicates: 0, mismatches: 0 }, ""],
+    [{ duplicates: 1, mismatches: 0 }, "1 duplicate"],
+    [{ duplicates: 3, mismatches: 2 }, "3 duplicates, 2 with another body"],
+    [{ duplicates: 0, mismatches: 0, replayOf: "evt_1" }, "replays evt_1"],
+  ];
+  for (const [event, text] of cases) assertEquals(describeFlags(event), text);
 });
