@@ -219,7 +219,8 @@ function selectEvents(db: Kysely<Tables>) {
         join.onRef("i.source", "=", "e.source").onRef("i.key", "=", "e.idem_key").onRef("i.event_id", "=", "e.id"),
     )
     .select(["e.seq", "e.id", "e.source", "e.type", "e.idem_key", "e.time", "e.received_at", "e.replay_of"])
-    .select(["i.seen", "i.mismatches", "i.last_at"]);
+    .select(["e.duplicates", "e.mismatches", "e.last_duplicate_at"])
+    .select(["i.seen as key_seen", "i.mismatches as key_mismatches", "i.last_at as key_last_at"]);
 }
 
 /** What a blocked delivery waits for: the lowest open one of its lane. */
@@ -279,6 +280,9 @@ function toEventRow(
   row: Awaited<ReturnType<ReturnType<typeof selectEvents>["executeTakeFirstOrThrow"]>>,
   deliveries: Partial<Record<DeliveryState, number>>,
 ): EventRow {
+  // What the key counts while it lives comes on top of what was counted before it left the event.
+  const repeats = (row.key_seen ?? 1) - 1;
+  const repeatedAt = repeats > 0 ? row.key_last_at! : undefined;
   return {
     seq: row.seq,
     id: row.id,
@@ -287,9 +291,9 @@ function toEventRow(
     idempotencyKey: row.idem_key ?? undefined,
     time: row.time ?? undefined,
     receivedAt: row.received_at,
-    duplicates: (row.seen ?? 1) - 1,
-    mismatches: row.mismatches ?? 0,
-    lastDuplicateAt: (row.seen ?? 1) > 1 ? row.last_at! : undefined,
+    duplicates: row.duplicates + repeats,
+    mismatches: row.mismatches + (row.key_mismatches ?? 0),
+    lastDuplicateAt: repeatedAt ?? row.last_duplicate_at ?? undefined,
     replayOf: row.replay_of ?? undefined,
     deliveries,
   };

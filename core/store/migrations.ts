@@ -6,7 +6,16 @@
 import type { Database, Statement } from "./database.ts";
 
 /** The schema version that this program reads and writes. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
+
+/**
+ * What a key has counted goes to its event when the key leaves it: it expires long before its event does, or the next
+ * event takes it over. A trigger, so that an append without duplicates does nothing for it. Of a key that was yielded to
+ * the event that it replays nothing is kept: nobody counts it there while it lives either.
+ */
+const keepCounts = `UPDATE events SET duplicates = duplicates + old.seen - 1, mismatches = mismatches + old.mismatches,
+    last_duplicate_at = max(coalesce(last_duplicate_at, old.last_at), old.last_at)
+  WHERE id = old.event_id AND idem_key = old.key`;
 
 /**
  * Constraints repeat the state machine: a wrong query fails here instead of breaking order.
@@ -132,14 +141,22 @@ const migrations: readonly (readonly string[])[] = [[
     boot TEXT PRIMARY KEY NOT NULL,
     beat INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID`,
+], [
+  `ALTER TABLE events ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE events ADD COLUMN mismatches INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE events ADD COLUMN last_duplicate_at INTEGER`,
+  `CREATE TRIGGER idempotency_deleted AFTER DELETE ON idempotency WHEN old.seen > 1 BEGIN ${keepCounts}; END`,
+  `CREATE TRIGGER idempotency_moved AFTER UPDATE OF event_id ON idempotency
+    WHEN old.seen > 1 AND old.event_id <> new.event_id BEGIN ${keepCounts}; END`,
 ]];
 
 /**
  * Brings a database to {@link schemaVersion}.
  *
+ * @param upTo stops at an older version, for tests of what comes after it
  * @throws RangeError when the database was written by a newer program
  */
-export async function migrate(database: Database): Promise<void> {
+export async function migrate(database: Database, upTo: number = schemaVersion): Promise<void> {
   await database.write([{
     sql: `CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
     parameters: [],
@@ -150,7 +167,7 @@ export async function migrate(database: Database): Promise<void> {
       `cannot open the log: its schema is version ${found}, this program knows up to ${schemaVersion}; use a newer weir`,
     );
   }
-  for (let version = found + 1; version <= schemaVersion; version++) {
+  for (let version = found + 1; version <= upTo; version++) {
     const steps: Statement[] = migrations[version - 1]!.map((sql) => ({ sql, parameters: [] }));
     try {
       await database.write([...steps, {

@@ -31,6 +31,10 @@ export interface EventsTable {
   item: string | null;
   /** The event whose content came before under another id. */
   replay_of: string | null;
+  /** What its idempotency key counted until it left; what the key counts now stands there. */
+  duplicates: Generated<number>;
+  mismatches: Generated<number>;
+  last_duplicate_at: number | null;
 }
 
 export interface IdempotencyTable {

@@ -88,6 +88,38 @@ testInFolder("openStore: a log of a newer program is refused and let go", async 
   }
 });
 
+testInFolder("openStore: a log of an older program is brought up to date with what is in it", async (folder) => {
+  const old = openSqlite(`${folder}/weir.db`);
+  await migrate(old, 1);
+  const hash = "0".repeat(64);
+  await old.write([
+    statement("INSERT INTO requests (id, source, query, headers, raw) VALUES ('req_1', 'shop', '', '{}', x'00')"),
+    statement(
+      `INSERT INTO events (id, request_id, source, type, idem_key, sha256, received_at, config_hash)
+      VALUES ('evt_1', 'req_1', 'shop', 't', 'k', ?, 1, 'c')`,
+      hash,
+    ),
+    statement(
+      `INSERT INTO idempotency (source, key, event_id, sha256, expires_at, seen, mismatches, last_at, guarded)
+      VALUES ('shop', 'k', 'evt_1', ?, 500, 4, 1, 400, 0)`,
+      hash,
+    ),
+  ]);
+  await old.close();
+  const store = await open(folder);
+  const counts = async () => {
+    const event = await store.event("evt_1");
+    return [event?.duplicates, event?.mismatches, event?.lastDuplicateAt];
+  };
+  assertEquals(await counts(), [3, 1, 400]);
+  await store.append(newRequest({ key: "k" })); // takes the expired key over
+  assertEquals(await counts(), [3, 1, 400]);
+  await store.close();
+  const database = openSqlite(`${folder}/weir.db`);
+  assertEquals(await readOne(database, "SELECT value FROM meta WHERE key = 'schema'"), String(schemaVersion));
+  await database.close();
+});
+
 testInFolder(
   "openStore: what the last engine left running is ready at once, and the attempt says so (trap: a lock with no expiry)",
   async (folder) => {

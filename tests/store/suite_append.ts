@@ -135,6 +135,20 @@ export const appendTests: Record<string, StoreTest> = {
     assertEquals(await states(store), ["ready", "ready"]);
   },
 
+  async "append: what a key has counted stays with its event when the next one takes it over"(fixture) {
+    const { store } = await openWithQueue(fixture, { idempotencyMs: 500 });
+    const other = { sha256: "1".repeat(64) };
+    for (const receivedAt of [1_000, 1_200, 1_600]) {
+      await store.append(newRequest({ key: "k" }, { receivedAt }));
+      await store.append(newRequest({ key: "k", ...other }, { receivedAt: receivedAt + 100 }));
+    }
+    const rows = (await store.events({ limit: 10 })).rows;
+    assertEquals(rows.map(({ duplicates, mismatches, lastDuplicateAt }) => [duplicates, mismatches, lastDuplicateAt]), [
+      [1, 1, 1_700],
+      [3, 2, 1_300],
+    ]);
+  },
+
   async "append: a key can be any text, and two keys stay two"(fixture) {
     const { store } = await openWithQueue(fixture);
     const keys = [

@@ -173,6 +173,33 @@ export const retentionTests: Record<string, StoreTest> = {
     assertEquals((await store.append(newRequest({ key: "k" }, { receivedAt: over })))[0]!.status, "accepted");
   },
 
+  async "expire: what a key has counted stays with its event, and goes with it"(fixture) {
+    const { store } = await openWithQueue(fixture, { idempotencyMs: 7_000 });
+    const request = newRequest({ key: "k" });
+    await store.append(request);
+    await store.append(newRequest({ key: "k" }, { receivedAt: 1_001 }));
+    await store.append(newRequest({ key: "k", sha256: "1".repeat(64) }, { receivedAt: 1_002 }));
+    await store.append(newRequest({ key: "alone" }));
+    const over = 1_000 + 7_000 + keyMarginMs;
+    const counts = async () =>
+      (await store.events({ limit: 9 })).rows
+        .map(({ duplicates, mismatches, lastDuplicateAt }) => [duplicates, mismatches, lastDuplicateAt]);
+    const before = await counts();
+    assertEquals(before, [[0, 0, undefined], [2, 1, 1_002]]);
+    assertEquals(await expireAll(store, over, { ...retention, eventsMs: 10 * over }), { keys: 2 });
+    assertEquals(await counts(), before);
+    assertEquals((await store.event(request.events[0]!.id))?.duplicates, 2);
+    assertEquals(await expireAll(store, over), { events: 2 });
+  },
+
+  async "expire: a key outlives the purge of its event, whatever it has counted"(fixture) {
+    const { store } = await openWithQueue(fixture, { idempotencyMs: 7_000 });
+    for (let i = 0; i < 2; i++) await store.append(newRequest({ key: "k" }));
+    assertEquals(await purgeAll(store, {}), { events: 1, deliveries: 0, running: 0 });
+    assertEquals(await expireAll(store, 1_000 + 7_000 + keyMarginMs), { keys: 1 });
+    assertEquals(await eventIds(store), []);
+  },
+
   async "expire: a mark is forgotten with its lane, not while something waits there"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest({ queues: [queue], lane: "a", version: 5 }));
