@@ -296,7 +296,10 @@ const insertReplays = createRowStatement(
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** Plans new deliveries of an event that is in the log, as new lineages. */
+/**
+ * Plans new deliveries of an event that is in the log, as new lineages. Today's routes hold for them as they do for an
+ * append: what its lane is already beyond is skipped, whether something is open there or not.
+ */
 export function planReplay(eventId: string, deliveries: readonly NewDelivery[], at: { now: number }): Plan<boolean> {
   const rows = deliveries.map((delivery) => [
     delivery.id,
@@ -309,11 +312,16 @@ export function planReplay(eventId: string, deliveries: readonly NewDelivery[], 
     storableText(delivery.parkedReason),
     at.now,
   ]);
+  const lanes = deliveries.map(({ queue, lane, version }) => ({
+    queue,
+    lane: storableText(lane),
+    versioned: version !== undefined,
+  }));
   return {
     statements: [
       { sql: "SELECT 1 FROM events WHERE id = ?", parameters: [eventId] },
       ...insertReplays(rows),
-      ...promote(deliveries.map(({ queue, lane }) => ({ queue, lane: storableText(lane) }))),
+      ...skipAndPromote(lanes, at.now),
     ],
     read: (results) => results[0]!.rows.length > 0,
   };

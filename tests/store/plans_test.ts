@@ -81,6 +81,10 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "e USING COVERING INDEX sqlite_autoindex_events_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",
   ]],
+  ["replay with skip_older", planReplay("e", [{ id: "y", queue: 1, lane: "l", version: 1 }], { now: 1 }).statements, [
+    "m USING PRIMARY KEY (queue=? AND lane=?)",
+    followers,
+  ]],
   ["cancel", planEnd("x", { state: "cancelled", now: 1, reason: "" }).statements, [
     "deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",

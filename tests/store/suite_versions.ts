@@ -94,6 +94,47 @@ export const versionTests: Record<string, StoreTest> = {
     assertEquals(await store.delivery("dlv_r3"), undefined);
   },
 
+  async "replay: what is older than the mark of its lane is skipped, whether the lane is empty or busy"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const old = newRequest({ queues: [queue], lane: "a", version: 1 });
+    await store.append(old);
+    const { id } = old.events[0]!;
+    const replay = (made: string, version: number) =>
+      store.replay(id, [{ id: made, queue, lane: "a", version }], { now: 30_000 });
+    await store.settle(settlement(await claimOne(store, queue), "succeeded"));
+    await store.append(newRequest({ queues: [queue], lane: "a", version: 5 }));
+    await store.settle(settlement(await claimOne(store, queue), "succeeded"));
+
+    await replay("dlv_empty", 1);
+    await store.append(newRequest({ queues: [queue], lane: "a", version: 4 })); // the mark has not gone back
+    await store.append(newRequest({ queues: [queue], lane: "a", version: 6 }));
+    await replay("dlv_busy", 1);
+    await replay("dlv_newest", 5);
+    assertEquals(await states(store), [
+      "succeeded",
+      "succeeded",
+      "skipped",
+      "skipped",
+      "ready",
+      "skipped",
+      "blocked",
+    ]);
+    for (const made of ["dlv_empty", "dlv_busy"]) {
+      const row = await store.delivery(made);
+      assertEquals([row?.finishedAt, row?.reason], [30_000, "older than the last one that finished in its lane"]);
+    }
+  },
+
+  async "replay: what its route delays is due when the route says"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const request = newRequest({});
+    await store.append(request);
+    await store.replay(request.events[0]!.id, [{ id: "dlv_r1", queue, dueAt: 9_000 }], { now: 5_000 });
+    assertEquals((await store.delivery("dlv_r1"))?.dueAt, 9_000);
+    assertEquals(await claimAll(store, queue, 8_999), []);
+    assertEquals((await claimOne(store, queue, 9_000)).id, "dlv_r1");
+  },
+
   async "replay: a lane of any text is promoted"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const request = newRequest({});
