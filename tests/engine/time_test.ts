@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 import { until } from "../support/until.ts";
+import { adminToken, askEngine } from "./admin_fixture.ts";
 
 const [minuteMs, hourMs] = [60_000, 3_600_000];
 
@@ -67,6 +68,23 @@ Deno.test("time: a delay counts from the event, and survives the engine", async 
   second.clock.advance(hourMs);
   await second.seen("delivery.attempted", undefined, 2);
   assertEquals(ran, [1, 2]);
+});
+
+Deno.test("time: a replay is delayed from when its event came, not from now", async () => {
+  await using engine = await startEngine({
+    adminToken,
+    routes: { work: { from: "app", delay: "2h" } },
+    handlers: { work: () => {} },
+  });
+  const { ask } = askEngine(engine);
+  const { id } = await publish(engine, 1);
+  engine.clock.advance(hourMs);
+  await ask("/events/replay", { ids: [id] });
+  const { rows } = await ask("/deliveries");
+  assertEquals(rows.map(({ origin, dueAt }: { origin: string; dueAt: number }) => [origin, dueAt - rows[1].dueAt]), [
+    ["replay", 0],
+    ["event", 0],
+  ]);
 });
 
 Deno.test("time: a retry is late when the clock is set back, and runs once", async () => {

@@ -11,7 +11,7 @@ import { migrate, schemaVersion } from "../../core/store/migrations.ts";
 import { openStore } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
 import { openSqliteThread } from "../../core/store/sqlite_thread.ts";
-import { StoreUnavailable } from "../../core/store/store.ts";
+import { type Store, StoreUnavailable } from "../../core/store/store.ts";
 import { claimOne, newRequest, openWithQueue, settlement, states } from "./fixture.ts";
 import { open, readOne, statement, testInFolder } from "./temporary_log.ts";
 
@@ -159,6 +159,24 @@ testInFolder(
     await third.close();
   },
 );
+
+testInFolder("skip_older: the end of what runs below the mark of its lane leaves the mark", async (folder) => {
+  const fixture = { open: () => open(folder), [Symbol.asyncDispose]: () => Promise.resolve() };
+  const before = await openWithQueue(fixture);
+  const append = (store: Store, version: number) =>
+    store.append(newRequest({ queues: [before.queue], lane: "a", version }));
+  await append(before.store, 1);
+  await before.store.close();
+  // As a program did that let a replay through whenever its lane was empty.
+  const database = openSqlite(`${folder}/weir.db`);
+  await database.write([statement("INSERT INTO marks (queue, lane, version, at) VALUES (?, 'a', 9, 1)", before.queue)]);
+  await database.close();
+  const { store, queue } = await openWithQueue(fixture);
+  await store.settle(settlement(await claimOne(store, queue), "succeeded"));
+  await append(store, 8);
+  assertEquals(await states(store), ["succeeded", "skipped"]);
+  await store.close();
+});
 
 /** Half-made states, and the rule of the schema that each of them breaks. */
 const refused: Record<string, string> = {

@@ -166,6 +166,20 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals((await claim(store, { queue, limit: 5 }, 7_000)).taken.length, 0);
   },
 
+  async "settle: halt leaves a pause that somebody else made as it is"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await appendMany(store, queue, 1);
+    const [delivery] = (await claim(store, { queue, limit: 1 }, 5_000)).taken;
+    await store.pauseQueue({ route: "orders", target: "" }, { at: 5_500, reason: "maintenance" });
+    const end = settlement(delivery!, "parked", { finishedAt: 6_000 });
+    await store.settle({
+      ...end,
+      transition: { state: "parked", failures: 1, deaths: 0, reason: "rejected: no", halt: true },
+    });
+    assertEquals(await states(store), ["parked"]);
+    assertEquals((await store.queues())[0]?.paused, { at: 5_500, reason: "maintenance" });
+  },
+
   async "resume: a parked delivery keeps its place and begins its attempts anew"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest([{ queues: [queue], lane: "a" }, { queues: [queue], lane: "a" }]));
