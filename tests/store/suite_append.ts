@@ -149,6 +149,16 @@ export const appendTests: Record<string, StoreTest> = {
     ]);
   },
 
+  async "append: a key that comes back to its event counts on from where it left"(fixture) {
+    const { store } = await openWithQueue(fixture, { idempotencyMs: 500 });
+    const arrivals = [["k1", 1_000], ["k1", 1_100], ["k2", 1_400], ["k1", 1_600], ["k1", 1_700]] as const;
+    for (const [key, receivedAt] of arrivals) {
+      await store.append(newRequest({ key }, { receivedAt, replays: "refuse" }));
+    }
+    const rows = (await store.events({ limit: 10 })).rows;
+    assertEquals(rows.map(({ duplicates, lastDuplicateAt }) => [duplicates, lastDuplicateAt]), [[2, 1_700]]);
+  },
+
   async "append: a key can be any text, and two keys stay two"(fixture) {
     const { store } = await openWithQueue(fixture);
     const keys = [
