@@ -75,7 +75,7 @@ function printDelivery(delivery: DeliveryDetailView): void {
     field("behind", behind),
     field("repeats", redeliveryOf),
     field("origin", delivery.origin === "event" ? undefined : delivery.origin),
-    field("order", delivery.outOfOrder ? "others of its lane had passed when it was made" : undefined),
+    field("order", delivery.outOfOrder ? "others of its lane may have passed before it was made" : undefined),
     field("created", describeTime(createdAt)),
     field("finished", finishedAt === undefined ? undefined : describeTime(finishedAt)),
     field("result", result),

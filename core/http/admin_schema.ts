@@ -255,7 +255,10 @@ const deliveryMembers = {
   lineage: z.string(),
   redeliveryOf: z.string().optional(),
   origin: z.enum(["event", "redelivery", "replay"]),
-  outOfOrder: z.boolean(),
+  outOfOrder: z.boolean().openapi({
+    description:
+      "others of its lane may have passed before it was made; assumed after 1,000 later deliveries of any lane",
+  }),
   waiting: waitingSchema.optional(),
 };
 

@@ -64,7 +64,7 @@ export interface DeliveryRow {
   /** The delivery that this one repeats. */
   readonly redeliveryOf?: string;
   readonly origin: "event" | "redelivery" | "replay";
-  /** Others of its lane had passed when it was made. */
+  /** Others of its lane may have passed before it was made; assumed after 1,000 later deliveries of any lane. */
   readonly outOfOrder: boolean;
 }
 

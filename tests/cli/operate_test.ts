@@ -87,6 +87,9 @@ Deno.test("weir lanes, explain, pause, replay, purge, backup: what a person sees
   assertEquals((await weir("deliveries", "cancel", "--route", "work", "--all")).out, "1 of 1 cancelled\n");
   const many = await weir("deliveries", "redeliver", "--state", "succeeded", "--until", "0s", "--all");
   assertEquals([many.code, many.out], [0, "2 of 2 redelivered\n"]);
+  const [again] = (await json("deliveries", "list", "--limit", "1")).rows;
+  const shown = await weir("deliveries", "show", again.id);
+  assertMatch(shown.out, /order +others of its lane may have passed before it was made/);
   const [queue, source] = await Promise.all([weir("resume", "work"), weir("resume", "--source", "door")]);
   assertEquals([queue.out, source.out], ["work goes on\n", "source door goes on\n"]);
   const third = await post("3");
