@@ -112,7 +112,13 @@ export function createBulkActions({ store, clock, makeDeliveryId, wake }: BulkOp
 
   return {
     redeliver: (request) =>
-      run(request, finishedStates, ({ id }) => store.redeliver(id, { id: makeDeliveryId(), now: clock.now() }), true),
+      run(
+        request,
+        finishedStates,
+        // Somebody else's call may have read the same ones: what is repeated by then is left alone.
+        ({ id }) => store.redeliver(id, { id: makeDeliveryId(), now: clock.now(), unrepeated: true }),
+        true,
+      ),
     cancel: (request) =>
       run(request, waitingStates, ({ id }) => store.cancel(id, { now: clock.now(), reason: "cancelled by a person" })),
   };

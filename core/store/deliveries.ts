@@ -7,7 +7,7 @@ import { type DeliveryState, finishedStates } from "../domain/delivery.ts";
 import type { Database, Plan, Result, Statement } from "./database.ts";
 import { countOutcomes } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { NewDelivery, Settlement } from "./record.ts";
+import type { NewDelivery, Redelivery, Settlement } from "./record.ts";
 import { storableText } from "./text.ts";
 
 /** What a blocked delivery becomes when its turn comes. One with a reason was parked on arrival and waits for a person. */
@@ -260,7 +260,7 @@ export function planResume(deliveryId: string, at: { now: number }): Plan<boolea
  * Plans a new delivery of a finished one's event: at the tail of its lane, fresh counters, the same lineage. It has no
  * version: somebody asked for it by name, so `skip_older` does not apply.
  */
-export function planRedeliver(deliveryId: string, made: { id: string; now: number }): Plan<boolean> {
+export function planRedeliver(deliveryId: string, made: Redelivery): Plan<boolean> {
   return {
     statements: [
       {
@@ -269,7 +269,8 @@ export function planRedeliver(deliveryId: string, made: { id: string; now: numbe
             out_of_order, created_at)
           SELECT ?1, d.event_seq, d.queue, d.lane, NULL, iif(d.lane IS NULL, 'ready', 'blocked'), ?2, d.lineage, d.id,
             'redelivery', ${hasBeenPassed}, ?2
-          FROM deliveries AS d WHERE d.id = ?3 AND d.finished_at IS NOT NULL ON CONFLICT (id) DO NOTHING`,
+          FROM deliveries AS d WHERE d.id = ?3 AND d.finished_at IS NOT NULL
+            ${made.unrepeated ? `AND ${isUnrepeated}` : ""} ON CONFLICT (id) DO NOTHING`,
         parameters: [made.id, made.now, deliveryId],
       },
       promoteLaneOf(made.id),
@@ -277,6 +278,10 @@ export function planRedeliver(deliveryId: string, made: { id: string; now: numbe
     read: (results) => results[0]!.changes > 0,
   };
 }
+
+/** Whether nothing repeats `d` yet. Whoever has only read it may have read it twice, so the write that repeats it asks again. */
+const isUnrepeated = `NOT EXISTS (
+  SELECT 1 FROM deliveries AS r WHERE r.event_seq = d.event_seq AND r.redelivery_of = d.id)`;
 
 /**
  * Whether others of its lane have passed `d`: something open or finished that came after it. Only the next thousand

@@ -54,6 +54,14 @@ export interface NewDelivery {
   readonly parkedReason?: string;
 }
 
+/** A new delivery of a finished one's event. */
+export interface Redelivery {
+  readonly id: string;
+  readonly now: number;
+  /** Only when nothing repeats the old one yet. A person may ask for one as often as they like; a filter means each once. */
+  readonly unrepeated?: boolean;
+}
+
 /** Whether an event is new. A duplicate carries the id of the first event with its key. */
 export interface Appended {
   readonly status: "accepted" | "duplicate";

@@ -7,7 +7,7 @@
 
 import type { Expired, Terms } from "./erase.ts";
 import type { PurgeAt, Purged, PurgeFilter } from "./purge.ts";
-import type { Appended, Claim, Credit, NewDelivery, NewRequest, QueueId, Settlement } from "./record.ts";
+import type { Appended, Claim, Credit, NewDelivery, NewRequest, QueueId, Redelivery, Settlement } from "./record.ts";
 import type {
   DeliveryDetail,
   DeliveryFilter,
@@ -71,9 +71,10 @@ export interface Store {
   /**
    * Makes a new delivery from a finished one.
    *
-   * @returns false when the old one is not finished or does not exist, or its event is gone
+   * @returns false when the old one is not finished or does not exist, its event is gone, or something repeats it already
+   *   and that was not wanted
    */
-  redeliver(deliveryId: string, made: { id: string; now: number }): Promise<boolean>;
+  redeliver(deliveryId: string, made: Redelivery): Promise<boolean>;
 
   /** Ends a delivery that is neither running nor finished as skipped; its lane goes on. False when it was one of these. */
   skip(deliveryId: string, at: { now: number; reason: string }): Promise<boolean>;

@@ -89,6 +89,9 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",
   ]],
+  ["redeliver once", planRedeliver("x", { id: "y", now: 1, unrepeated: true }).statements, [
+    "r USING INDEX deliveries_event (event_seq=?)",
+  ]],
   ["redeliver", planRedeliver("x", { id: "y", now: 1 }).statements, [
     "d USING INDEX sqlite_autoindex_deliveries_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",

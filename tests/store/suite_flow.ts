@@ -180,6 +180,18 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals((await store.queues())[0]?.paused, { at: 5_500, reason: "maintenance" });
   },
 
+  async "redeliver: the write itself asks whether something repeats it already, where it is to be repeated once"(
+    fixture,
+  ) {
+    const { store, queue } = await openWithQueue(fixture);
+    await appendMany(store, queue, 1);
+    const [old] = (await claim(store, { queue, limit: 1 }, 5_000)).taken;
+    await store.settle(settlement(old!, "dead"));
+    const again = (id: string, unrepeated?: boolean) => store.redeliver(old!.id, { id, now: 30_000, unrepeated });
+    assertEquals(await Promise.all([again("dlv_b", true), again("dlv_c", true), again("dlv_d")]), [true, false, true]);
+    assertEquals(await states(store), ["dead", "ready", "ready"]);
+  },
+
   async "resume: a parked delivery keeps its place and begins its attempts anew"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest([{ queues: [queue], lane: "a" }, { queues: [queue], lane: "a" }]));
