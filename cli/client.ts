@@ -84,6 +84,7 @@ export interface BulkCall {
   readonly filter: DeliveryFilter;
   readonly dryRun?: boolean;
   readonly after?: number;
+  readonly before?: number;
 }
 
 /** One piece of an action on many events. */
@@ -92,6 +93,7 @@ export interface EventsCall {
   readonly filter?: EventFilter;
   readonly dryRun?: boolean;
   readonly after?: number;
+  readonly before?: number;
 }
 
 /** One piece of a replay. */

@@ -51,12 +51,12 @@ export async function purge(ids: readonly string[], options: EventsOptions): Pro
   const client = await connect(options);
   const sum = { events: 0, deliveries: 0, running: 0 };
   for (let next: EventsCall | undefined = call; next !== undefined;) {
-    const { events, deliveries, running, next: after, until }: PurgeAnswer = await client.purge(next);
+    const { events, deliveries, running, next: after, ...end }: PurgeAnswer = await client.purge(next);
     sum.events += events;
     sum.deliveries += deliveries;
     sum.running += running;
     if (after === undefined) break;
-    next = { ...next, ...(call.filter && { filter: { ...call.filter, until: `${until}` } }), after };
+    next = { ...nextCall(call, end), after };
   }
   if (options.json) printJson({ ...sum, dryRun });
   else {
@@ -79,6 +79,11 @@ function selection(ids: readonly string[], options: EventsOptions): Pick<EventsC
   return ids.length > 0 ? { ids } : { filter };
 }
 
+/** The call for the piece after the first: it ends where the first one said that all ends. */
+function nextCall<Call extends EventsCall>(call: Call, { before, until }: { before: number; until?: number }): Call {
+  return { ...call, ...(call.filter && { filter: { ...call.filter, until: until?.toString() } }), before };
+}
+
 async function replayAll(client: Client, call: ReplayCall): Promise<Sum> {
   const sum: Sum = { events: 0, unrouted: 0, routes: {}, missing: [] };
   for (let next: ReplayCall | undefined = call; next !== undefined;) {
@@ -87,8 +92,8 @@ async function replayAll(client: Client, call: ReplayCall): Promise<Sum> {
     sum.unrouted += answer.unrouted;
     sum.missing.push(...answer.missing);
     for (const [route, made] of Object.entries(answer.routes)) sum.routes[route] = (sum.routes[route] ?? 0) + made;
-    const { nextAfter: after, until } = answer;
-    next = after === undefined ? undefined : { ...call, filter: { ...call.filter, until: `${until}` }, after };
+    const { nextAfter: after } = answer;
+    next = after === undefined ? undefined : { ...nextCall(call, answer), after };
   }
   return sum;
 }

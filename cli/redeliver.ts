@@ -99,8 +99,13 @@ async function actOnAll(call: BulkCall, client: Client, action: Action, noun: st
     return 0;
   }
   while (answer.nextAfter !== undefined) {
-    const filter = { ...call.filter, until: `${answer.until}` };
-    answer = await action.many(client, { ...call, filter, after: answer.nextAfter });
+    const { nextAfter: after, before, until }: Bulk = answer;
+    answer = await action.many(client, {
+      ...call,
+      filter: { ...call.filter, until: until?.toString() },
+      after,
+      before,
+    });
     done += answer.done;
   }
   print(`${done} of ${matched} ${action.done}`);

@@ -20,6 +20,8 @@ export interface BulkRequest {
   readonly dryRun?: boolean;
   /** Only those after this position: an earlier answer's `nextAfter`. */
   readonly after?: number;
+  /** Only those before this position: an earlier answer's `before`. Default: what is in the log now. */
+  readonly before?: number;
   readonly limit?: number;
 }
 
@@ -28,10 +30,12 @@ export interface Bulk {
   /** How many the filter matches, before anything was done; absent where `after` was given. */
   readonly matched?: number;
   readonly done: number;
-  /** There are more: ask again with this as `after`, and with `until`. */
+  /** There are more: ask again with this as `after`, and with `before`. */
   readonly nextAfter?: number;
-  /** What the filter's `until` was, or was taken to be: the time of the call. */
-  readonly until: number;
+  /** Where it ends. A position and no time: what it makes itself comes after it even if the clock is set back. */
+  readonly before: number;
+  /** The filter's `until`, where it has one; give it again, because one that is told as so long ago would move. */
+  readonly until?: number;
 }
 
 /** What came of it, or why nothing can be done in the state that the filter names. */
@@ -65,25 +69,32 @@ export function createBulkActions({ store, clock, makeDeliveryId, wake }: BulkOp
     act: (row: DeliveryRow) => Promise<boolean>,
     unrepeated = false,
   ): Promise<BulkAnswer> {
-    const { state, until = clock.now(), ...rest } = request.filter;
+    const { state, ...rest } = request.filter;
     if (state !== undefined && !states.includes(state)) {
       return { ok: false, reason: `state must be one of ${states.join(", ")} for this, got ${state}` };
     }
+    const before = request.before ?? await readEnd();
     const filters = (state === undefined ? states : [state]).map((each) => ({
       ...rest,
-      until,
+      before,
       state: each,
       unrepeated,
     }));
     const matched = request.after === undefined ? await count(filters) : undefined;
-    if (request.dryRun) return { ok: true, bulk: { matched, done: 0, until } };
+    if (request.dryRun) return { ok: true, bulk: { matched, done: 0, before, until: rest.until } };
     const page = await read(filters, { after: request.after ?? 0, limit: request.limit ?? bulkRowsMax });
     // All at once: the log takes them in this order, and shares its commits among them.
     const acting = Promise.all(page.rows.map(act));
     wake(); // now: should one of them fail, what the others have made ready is looked at all the same
     const done = await acting;
-    const bulk = { matched, done: done.filter(Boolean).length, nextAfter: page.nextAfter, until };
+    const bulk = { matched, done: done.filter(Boolean).length, nextAfter: page.nextAfter, before, until: rest.until };
     return { ok: true, bulk };
+  }
+
+  /** The position after the last delivery that there is now. */
+  async function readEnd(): Promise<number> {
+    const { rows: [newest] } = await store.deliveries({ limit: 1 });
+    return (newest?.seq ?? 0) + 1;
   }
 
   async function count(filters: readonly Omit<DeliveryFilter, "limit">[]): Promise<number> {

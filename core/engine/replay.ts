@@ -27,6 +27,8 @@ export interface ReplayRequest {
   readonly dryRun?: boolean;
   /** Only events after this position: an earlier answer's `nextAfter`. */
   readonly after?: number;
+  /** Only events before this position: an earlier answer's `before`. Default: what is in the log now. */
+  readonly before?: number;
   readonly limit?: number;
 }
 
@@ -40,10 +42,12 @@ export interface Replayed {
   readonly routes: Readonly<Record<string, number>>;
   /** Of the ids given, those that are not in the log. */
   readonly missing: readonly string[];
-  /** There are more: ask again with this as `after`, and with `until`. */
+  /** There are more: ask again with this as `after`, and with `before`. */
   readonly nextAfter?: number;
-  /** What the filter's `until` was, or was taken to be: the time of the call. */
-  readonly until: number;
+  /** Where it ends: what arrives meanwhile is routed by the intake, and must not be a second time. */
+  readonly before: number;
+  /** The filter's `until`, where it has one; give it again, because one that is told as so long ago would move. */
+  readonly until?: number;
 }
 
 /** What a replay needs. */
@@ -74,14 +78,14 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
       }));
   }
 
-  async function select(request: ReplayRequest, until: number): Promise<{ ids: string[]; nextAfter?: number }> {
+  async function select(request: ReplayRequest, before: number): Promise<{ ids: string[]; nextAfter?: number }> {
     if (request.ids !== undefined) return { ids: [...new Set(request.ids)] };
     const ids: string[] = [];
     let after: number | undefined = request.after ?? 0;
     for (let left = request.limit ?? replayEventsMax; after !== undefined && left > 0;) {
       const page: Awaited<ReturnType<Store["events"]>> = await store.events({
         ...request.filter,
-        until,
+        before,
         after,
         limit: left,
       });
@@ -95,9 +99,8 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
   return async (request) => {
     const now = clock.now();
     const current = generation(); // once: a reload meanwhile must not route one half of the call by other rules
-    // What arrives meanwhile is routed by the intake, and must not be a second time.
-    const until = request.filter?.until ?? now;
-    const { ids, nextAfter } = await select(request, until);
+    const before = request.before ?? await readEventsEnd(store);
+    const { ids, nextAfter } = await select(request, before);
     const routes: Record<string, number> = {};
     const missing: string[] = [];
     let unrouted = 0;
@@ -121,6 +124,20 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
       wake(); // now: should one of them fail, what the others have made ready is looked at all the same
       await replaying;
     }
-    return { events: ids.length - missing.length, unrouted, routes, missing, nextAfter, until };
+    return {
+      events: ids.length - missing.length,
+      unrouted,
+      routes,
+      missing,
+      nextAfter,
+      before,
+      until: request.filter?.until,
+    };
   };
+}
+
+/** The position after the last event that there is now. A position and no time: no clock that is set back hides an event. */
+export async function readEventsEnd(store: Pick<Store, "events">): Promise<number> {
+  const { rows: [newest] } = await store.events({ limit: 1 });
+  return (newest?.seq ?? 0) + 1;
 }

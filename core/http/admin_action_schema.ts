@@ -141,7 +141,8 @@ export const bulkSchema: z.ZodType<Bulk> = z.strictObject({
   matched: count.optional(),
   done: count,
   nextAfter: count.optional(),
-  until: at,
+  before: count,
+  until: at.optional(),
 }).openapi("Bulk");
 
 /** {@link Replayed} */
@@ -151,7 +152,8 @@ export const replayedSchema: z.ZodType<Replayed> = z.strictObject({
   routes: z.record(z.string(), count),
   missing: z.array(z.string()),
   nextAfter: count.optional(),
-  until: at,
+  before: count,
+  until: at.optional(),
 }).openapi("Replayed");
 
 /** {@link PurgeAnswer} */
@@ -160,7 +162,8 @@ export const purgedSchema: z.ZodType<PurgeAnswer> = z.strictObject({
   deliveries: count,
   running: count,
   next: count.optional(),
-  until: at,
+  before: count,
+  until: at.optional(),
 }).openapi("Purged");
 
 /** A copy of the log that stands. */
@@ -234,6 +237,7 @@ const moments = { since: momentSchema.optional(), until: momentSchema.optional()
 const pieces = {
   dryRun: z.boolean().default(false),
   after: z.number().int().nonnegative().optional().openapi({ description: "the last answer's nextAfter" }),
+  before: z.number().int().nonnegative().optional().openapi({ description: "the first answer's before" }),
 };
 
 /** Body of POST /api/v1/deliveries/redeliver and /cancel. An empty filter is everything; it has to be said all the same. */

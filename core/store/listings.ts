@@ -3,7 +3,7 @@
  * a bounded number of rows in a single statement, so that no reader holds up the WAL.
  */
 
-import { type Kysely, type Selectable, sql } from "kysely";
+import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
 import type { DeliveryState } from "../domain/delivery.ts";
 import { toPaused } from "./pauses.ts";
 import type { QueuesTable, Tables } from "./schema.ts";
@@ -66,13 +66,16 @@ export async function readEvent(db: Kysely<Tables>, id: string): Promise<EventDe
 /** States with a partial index of their own. Their rows are few beside the finished ones, so they are sorted, not searched for. */
 const indexedStates: ReadonlySet<DeliveryState | undefined> = new Set(["ready", "running", "parked", "dead"] as const);
 
+/** "+" keeps SQLite from walking the whole table backwards; a state as a literal lets it use that state's index. */
+function seqOf({ state }: { state?: DeliveryState }): RawBuilder<number> {
+  return sql.raw(indexedStates.has(state) ? "+seq" : "seq");
+}
+
 /** Reads a page of deliveries. The page is found first and dressed afterwards. */
 export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter): Promise<Page<DeliveryRow>> {
-  // "+" keeps SQLite from walking the whole table backwards; a state as a literal lets it use that state's index.
-  const seq = sql.raw<number>(indexedStates.has(filter.state) ? "+seq" : "seq");
+  const seq = seqOf(filter);
   const order = filter.after === undefined ? "desc" : "asc";
   let found = selectMatching(db, filter).select("seq").orderBy(seq, order).limit(pageLimit(filter.limit));
-  if (filter.before !== undefined) found = found.where(seq, "<", filter.before);
   if (filter.after !== undefined) found = found.where(seq, ">", filter.after);
   const rows = await selectDeliveries(db).where("d.seq", "in", found).orderBy("d.seq", order).execute();
   return toPage(rows.map(toDeliveryRow), filter);
@@ -81,7 +84,7 @@ export async function listDeliveries(db: Kysely<Tables>, filter: DeliveryFilter)
 /** Counts what a filter matches. */
 export async function countDeliveries(
   db: Kysely<Tables>,
-  filter: Omit<DeliveryFilter, "limit" | "before" | "after">,
+  filter: Omit<DeliveryFilter, "limit" | "after">,
 ): Promise<number> {
   const { count } = await selectMatching(db, filter)
     .select((eb) => eb.fn.countAll<number>().as("count")).executeTakeFirstOrThrow();
@@ -89,7 +92,7 @@ export async function countDeliveries(
 }
 
 // deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
-function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit" | "before" | "after">) {
+function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit" | "after">) {
   let found = db.selectFrom("deliveries");
   if (filter.route !== undefined || filter.target !== undefined) {
     let queues = db.selectFrom("queues").select("id");
@@ -114,6 +117,7 @@ function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit"
   }
   if (filter.since !== undefined) found = found.where("created_at", ">=", filter.since);
   if (filter.until !== undefined) found = found.where("created_at", "<", filter.until);
+  if (filter.before !== undefined) found = found.where(seqOf(filter), "<", filter.before);
   if (filter.unrepeated) {
     found = found.where(({ not, exists, selectFrom }) =>
       not(exists(

@@ -28,6 +28,8 @@ export interface PurgeAt {
   readonly now: number;
   /** Only events after this position. */
   readonly after?: number;
+  /** Only events before this position. */
+  readonly before?: number;
   readonly dryRun?: boolean;
 }
 
@@ -54,7 +56,7 @@ export async function purgeBatch(
   filter: PurgeFilter,
   at: PurgeAt & { submit: Submit },
 ): Promise<Purged> {
-  const looked = await look(database, filter, at.after ?? 0);
+  const looked = await look(database, filter, at);
   const fitting = looked.filter(({ fits }) => fits === 1);
   const free = fitting.filter(({ running }) => running === 0);
   const taken = at.dryRun ? free : takeBatch(free);
@@ -69,7 +71,11 @@ export async function purgeBatch(
   return { ...counted, ...await at.submit(planPurge(taken, at.now)) };
 }
 
-async function look(database: Database, filter: PurgeFilter, after: number): Promise<Looked[]> {
+async function look(
+  database: Database,
+  filter: PurgeFilter,
+  { after = 0, before = Number.MAX_SAFE_INTEGER }: PurgeAt,
+): Promise<Looked[]> {
   const conditions: [sql: string, value: Value | undefined][] = [
     ["e.source = ?", filter.source],
     ["e.type = ?", storableText(filter.type) ?? undefined],
@@ -86,9 +92,11 @@ async function look(database: Database, filter: PurgeFilter, after: number): Pro
           WHERE d.event_seq = w.seq), 0) AS attempts,
         iif(w.fits, (SELECT length(r.raw) FROM requests AS r WHERE r.id = w.request_id), 0) AS bytes
       FROM (SELECT e.seq, e.request_id, ${["1", ...given.map(([sql]) => `(${sql})`)].join(" AND ")} AS fits
-        FROM events AS e WHERE ${ids.length > 0 ? "e.id IN (SELECT value FROM json_each(?)) AND" : ""} e.seq > ?
+        FROM events AS e WHERE ${
+      ids.length > 0 ? "e.id IN (SELECT value FROM json_each(?)) AND" : ""
+    } e.seq > ? AND e.seq < ?
         ORDER BY e.seq LIMIT ?) AS w`,
-    parameters: [...given.map(([, value]) => value!), ...ids, after, lookRowsMax],
+    parameters: [...given.map(([, value]) => value!), ...ids, after, before, lookRowsMax],
   });
   return rows.map((row) => ({
     ...row as unknown as Looked,

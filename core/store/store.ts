@@ -96,7 +96,7 @@ export interface Store {
   events(filter: EventFilter): Promise<Page<EventRow>>;
   delivery(id: string): Promise<DeliveryDetail | undefined>;
   deliveries(filter: DeliveryFilter): Promise<Page<DeliveryRow>>;
-  countDeliveries(filter: Omit<DeliveryFilter, "limit" | "before" | "after">): Promise<number>;
+  countDeliveries(filter: Omit<DeliveryFilter, "limit" | "after">): Promise<number>;
   /** Cheap, however much waits. */
   gates(): Promise<QueueGate[]>;
   queues(): Promise<QueueRow[]>;

@@ -165,10 +165,10 @@ Deno.test("redeliver by filter: counts first, then repeats each lineage once, in
   assertEquals(ran, order);
   let piece = await ask("/deliveries/redeliver", actions.bulkSchema, { filter, limit: 2 });
   assertEquals([piece.matched, piece.done], [3, 2]);
-  const until = `${piece.until}`;
   piece = await ask("/deliveries/redeliver", actions.bulkSchema, {
-    filter: { ...filter, until },
+    filter,
     after: piece.nextAfter,
+    before: piece.before,
     limit: 2,
   });
   assertEquals([piece.matched, piece.done, piece.nextAfter], [undefined, 1, undefined]);
