@@ -3,7 +3,7 @@
  * piece by piece, in the order of the log, up to what was there when the first piece began.
  */
 
-import type { PurgeAnswer } from "../core/mod.ts";
+import type { PurgeAnswer, Replayed } from "../core/mod.ts";
 import {
   type Client,
   connect,
@@ -12,7 +12,7 @@ import {
   type EventsCall,
   type ReplayCall,
 } from "./client.ts";
-import { UsageError } from "./failure.ts";
+import { failAfter, UsageError } from "./failure.ts";
 import { print, printError, printJson } from "./print.ts";
 import { count } from "./wording.ts";
 
@@ -87,7 +87,9 @@ function nextCall<Call extends EventsCall>(call: Call, { before, until }: { befo
 async function replayAll(client: Client, call: ReplayCall): Promise<Sum> {
   const sum: Sum = { events: 0, unrouted: 0, routes: {}, missing: [] };
   for (let next: ReplayCall | undefined = call; next !== undefined;) {
-    const answer = await client.replay(next);
+    const answer: Replayed = await client.replay(next).catch((thrown) =>
+      sum.events === 0 ? Promise.reject(thrown) : failAfter(`${count(sum.events, "event")} replayed`, thrown)
+    );
     sum.events += answer.events;
     sum.unrouted += answer.unrouted;
     sum.missing.push(...answer.missing);

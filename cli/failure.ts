@@ -7,6 +7,11 @@ export class Failure extends Error {
   override readonly name = "Failure";
 }
 
+/** Ends a command that had done something before it was refused: whoever goes on has to know how much. */
+export function failAfter(done: string, thrown: unknown): never {
+  throw thrown instanceof Failure ? new Failure(`${done}, then: ${thrown.message}`) : thrown;
+}
+
 /** The command was called wrongly. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

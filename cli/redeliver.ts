@@ -6,7 +6,7 @@
 import type { Bulk } from "../core/mod.ts";
 import { type BulkCall, type Client, connect, type DeliveryFilter, type EngineOptions } from "./client.ts";
 import { filterOf } from "./deliveries.ts";
-import { Failure, UsageError } from "./failure.ts";
+import { failAfter, Failure, UsageError } from "./failure.ts";
 import { print, printError } from "./print.ts";
 
 /** What these commands share. */
@@ -100,12 +100,9 @@ async function actOnAll(call: BulkCall, client: Client, action: Action, noun: st
   }
   while (answer.nextAfter !== undefined) {
     const { nextAfter: after, before, until }: Bulk = answer;
-    answer = await action.many(client, {
-      ...call,
-      filter: { ...call.filter, until: until?.toString() },
-      after,
-      before,
-    });
+    const next = { ...call, filter: { ...call.filter, until: until?.toString() }, after, before };
+    answer = await action.many(client, next)
+      .catch((thrown) => failAfter(`${done} of ${matched} ${action.done}`, thrown));
     done += answer.done;
   }
   print(`${done} of ${matched} ${action.done}`);

@@ -214,7 +214,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   const backups = createBackups(file);
   const whyClosed = (): string | undefined => closed ?? disk.full;
   const intake = createIntake({
-    store: { append: disk.guard(store.append) },
+    store: { append: disk.guard(store.append, ({ raw }) => raw.length) },
     generation: () => generation,
     clock,
     makeId,
@@ -299,7 +299,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     const makeDeliveryId = (): string => makeId("dlv");
     return admin ??= import("./http/admin.ts").then(({ createAdmin }) =>
       createAdmin({
-        store,
+        store: { ...store, redeliver: disk.guard(store.redeliver) },
         config: () => generation.config,
         wake,
         reload,
@@ -307,7 +307,14 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
         observe,
         token,
         makeDeliveryId,
-        replay: createReplay({ store, generation: () => generation, clock, makeDeliveryId, wake }),
+        replay: createReplay({
+          store,
+          generation: () => generation,
+          clock,
+          makeDeliveryId,
+          wake,
+          ensureRoom: disk.ensureRoom,
+        }),
         pauses,
         backup: (file) => backups.make(file),
         clock,

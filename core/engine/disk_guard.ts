@@ -1,13 +1,13 @@
 /**
- * Stops taking events before the disk is full, while there is still room to write down how the work that was taken
- * ends. It looks at the free space every few seconds, after so many bytes, and whenever the log could not be written.
+ * Stops what makes rows before the disk is full: new events, redeliveries and replays, while there is still room to write
+ * down how the work that was taken ends. It looks at the free space every few seconds, after so many bytes, and whenever the log could not be written.
  */
 
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
-import { type Store, StoreUnavailable } from "../store/store.ts";
+import { StoreUnavailable } from "../store/store.ts";
 import type { Observer } from "./observer.ts";
 
 /** Free space that is kept unless `storage.min_free` says otherwise; twice the WAL where that is more. */
@@ -24,6 +24,9 @@ const reopenFactor = 1.1;
 
 /** A WAL of this size means that something has been reading an old state of the log for long. */
 export const walBytesWarned = 268_435_456;
+
+/** Nothing that makes rows is taken now. The message is the guard's own and may be shown to people. */
+export class DiskNearlyFull extends StoreUnavailable {}
 
 /** Options of {@link createDiskGuard}. */
 export interface DiskGuardOptions {
@@ -43,8 +46,17 @@ export interface DiskGuard {
   readonly full: string | undefined;
   /** Looks now. Never rejects. */
   check(): Promise<void>;
-  /** The same append, which refuses while the disk is nearly full and has the disk looked at when it fails. */
-  guard(append: Store["append"]): Store["append"];
+  /** Throws {@link DiskNearlyFull} while it is. */
+  ensureRoom(): void;
+  /**
+   * The same write, which refuses while the disk is nearly full and has the disk looked at when it fails.
+   *
+   * @param bytesOf what of it takes room beside its rows
+   */
+  guard<Given extends unknown[], Answer>(
+    write: (...given: Given) => Promise<Answer>,
+    bytesOf?: (...given: Given) => number,
+  ): (...given: Given) => Promise<Answer>;
   /** Looks from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -84,7 +96,10 @@ export function createDiskGuard(options: DiskGuardOptions): DiskGuard {
     if (free >= (before === undefined ? needed : needed * reopenFactor)) full = undefined;
     else full = `the log's disk is nearly full: ${inMiB(free)} free, ${inMiB(needed)} needed`;
     if (before === undefined && full !== undefined) {
-      say("error", `${full}; new events are answered 503 until there is more (weir events purge, or a larger disk)`);
+      say(
+        "error",
+        `${full}; new events, redeliveries and replays are answered 503 until there is more (weir events purge, or a larger disk)`,
+      );
     } else if (before !== undefined && full === undefined) {
       say("info", `the log's disk has room again: ${inMiB(free)} free; new events are taken`);
     }
@@ -103,6 +118,10 @@ export function createDiskGuard(options: DiskGuardOptions): DiskGuard {
     return checking ??= look(file).finally(() => checking = undefined);
   }
 
+  function ensureRoom(): void {
+    if (full !== undefined) throw new DiskNearlyFull(full);
+  }
+
   function comeBack(): void {
     cancelTimer = clock.timer(diskCheckMs, () => void check().then(() => open && comeBack()));
   }
@@ -112,12 +131,13 @@ export function createDiskGuard(options: DiskGuardOptions): DiskGuard {
       return full;
     },
     check,
-    guard: (append) => async (request) => {
-      if (full !== undefined) throw new StoreUnavailable(full);
-      unchecked += request.raw.length;
+    ensureRoom,
+    guard: (write, bytesOf = () => 0) => async (...given) => {
+      ensureRoom();
+      unchecked += bytesOf(...given);
       if (unchecked >= uncheckedBytesMax) void check();
       try {
-        return await append(request);
+        return await write(...given);
       } catch (error) {
         if (error instanceof StoreUnavailable) void check();
         throw error;

@@ -57,13 +57,17 @@ export interface ReplayOptions {
   readonly clock: Clock;
   readonly makeDeliveryId: () => string;
   readonly wake: () => void;
+  /** Throws when nothing that makes rows is taken now. */
+  readonly ensureRoom: () => void;
 }
 
 /** Replays events. */
 export type Replay = (request: ReplayRequest) => Promise<Replayed>;
 
 /** Makes the function that replays. */
-export function createReplay({ store, generation, clock, makeDeliveryId, wake }: ReplayOptions): Replay {
+export function createReplay(options: ReplayOptions): Replay {
+  const { store, generation, clock, makeDeliveryId, wake } = options;
+
   /** What the routes that are at work make of an event. */
   function route(
     event: EventDetail,
@@ -97,6 +101,8 @@ export function createReplay({ store, generation, clock, makeDeliveryId, wake }:
   }
 
   return async (request) => {
+    // Once for the call, which is bounded: it is refused or done, and who was refused knows how far it had come.
+    if (!request.dryRun) options.ensureRoom();
     const now = clock.now();
     const current = generation(); // once: a reload meanwhile must not route one half of the call by other rules
     const before = request.before ?? await readEventsEnd(store);

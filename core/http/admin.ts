@@ -8,6 +8,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { Config } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
 import { describeError } from "../domain/error.ts";
+import { DiskNearlyFull } from "../engine/disk_guard.ts";
 import { openCount } from "../engine/reload_effect.ts";
 import { StoreUnavailable } from "../store/store.ts";
 import { addActions } from "./admin_actions.ts";
@@ -84,7 +85,8 @@ function createRouter(options: AdminOptions) {
   router.notFound(() => problem({ status: 404, detail: "there is nothing at this path" }));
   router.onError((error) => {
     if (error instanceof StoreUnavailable) {
-      return problem({ status: 503, detail: "the log cannot be reached", headers: retryAfter(comeBackMs) });
+      const detail = error instanceof DiskNearlyFull ? error.message : "the log cannot be reached";
+      return problem({ status: 503, detail, headers: retryAfter(comeBackMs) });
     }
     observe({ kind: "engine", at: clock.now(), level: "error", message: `admin: ${describeError(error)}` });
     return problem({ status: 500, detail: "the request could not be handled" });

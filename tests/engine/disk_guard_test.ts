@@ -7,6 +7,8 @@ import { createWeir, type Observation } from "weir";
 import { standard } from "weir/plugins";
 import { createDiskGuard, diskCheckMs, walBytesWarned } from "../../core/engine/disk_guard.ts";
 import { type NewRequest, StoreUnavailable } from "../../core/store/store.ts";
+import { startEngine } from "../support/engine.ts";
+import { adminToken } from "./admin_fixture.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 import { smallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
@@ -86,7 +88,7 @@ Deno.test("disk guard: append is refused while it is full, and a failed append m
   await using rig = await createRig();
   const { guard, disk } = rig;
   let outcome: Error | undefined;
-  const append = guard.guard(() => outcome === undefined ? Promise.resolve([]) : Promise.reject(outcome));
+  const append = guard.guard((_: NewRequest) => outcome === undefined ? Promise.resolve([]) : Promise.reject(outcome));
   assertEquals(await append(request), []);
   assertEquals(disk.looks, 0);
   outcome = new TypeError("not the disk's fault");
@@ -102,7 +104,7 @@ Deno.test("disk guard: append is refused while it is full, and a failed append m
 
 Deno.test("disk guard: many bytes make it look before its time", async () => {
   await using rig = await createRig();
-  const append = rig.guard.guard(() => Promise.resolve([]));
+  const append = rig.guard.guard((_: NewRequest) => Promise.resolve([]), ({ raw }) => raw.length);
   const large = { raw: new Uint8Array(20_000_000) } as NewRequest;
   await append(large);
   assertEquals(rig.disk.looks, 0);
@@ -145,6 +147,61 @@ Deno.test("disk guard: a remote log has no disk to watch", async () => {
   await guard.check();
   assertEquals([guard.full, clock.waiting], [undefined, 0]);
   await guard.stop();
+});
+
+Deno.test("createWeir: on a disk that is nearly full nothing is redelivered or replayed, and what frees or stops work goes on", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const routes = { work: { from: "app" } };
+  const first = await startEngine({ folder, routes, handlers: { work: () => {} } });
+  for (let n = 0; n < 3; n++) await first.weir.publish({ source: "app", type: "t", body: n });
+  await first.seen("delivery.attempted", undefined, 3);
+  await first.weir.stop();
+  const weir = await createWeir({
+    ...standard(),
+    config: {
+      version: 1,
+      storage: { url: `file:${folder}/weir.db`, min_free: "8000000MiB" },
+      sources: { app: { publish: true } },
+      routes,
+    },
+    handlers: { work: () => {} },
+    environment: {},
+    adminToken,
+  });
+  const call = async (path: string, body?: unknown): Promise<[status: number, answer: Record<string, unknown>]> => {
+    const headers = {
+      host: "127.0.0.1:8081",
+      authorization: `Bearer ${adminToken}`,
+      "content-type": "application/json",
+    };
+    const init = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
+    const response = await weir.admin(new Request(`http://127.0.0.1:8081/api/v1${path}`, init));
+    return [response.status, await response.json()];
+  };
+  try {
+    await weir.start();
+    const [, { rows }] = await call("/deliveries");
+    const [{ id }] = rows as [{ id: string }];
+    const redelivery = { filter: { state: "succeeded" } };
+    for (
+      const [path, body] of [
+        [`/deliveries/${id}/redeliver`, {}],
+        ["/deliveries/redeliver", redelivery],
+        ["/events/replay", { filter: {} }],
+      ] as const
+    ) {
+      const [status, { detail }] = await call(path, body);
+      assertEquals([status, String(detail).split(":")[0]], [503, "the log's disk is nearly full"], path);
+    }
+    assertEquals((await call("/deliveries/redeliver", { ...redelivery, dryRun: true }))[1].matched, 3);
+    assertEquals((await call("/events/replay", { filter: {}, dryRun: true }))[1].events, 3);
+    assertEquals((await call("/queues/pause", { route: "work" }))[0], 200);
+    assertEquals((await call("/deliveries/cancel", { filter: {} }))[0], 200);
+    assertEquals((await call("/events/purge", { filter: {} }))[1].deliveries, 3, "no more than there were");
+  } finally {
+    await weir.stop({ graceMs: 0 });
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 const noSmallDisk = await whyNoSmallDisk();

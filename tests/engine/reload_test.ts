@@ -202,6 +202,7 @@ Deno.test("replay: a call that a reload overtakes routes all its events by the c
   const replay = createReplay({
     ...parts,
     makeDeliveryId: () => makeId("dlv"),
+    ensureRoom: () => {},
     store: {
       ...store,
       async event(id) {
