@@ -9,6 +9,7 @@ import { standard } from "weir/plugins";
 import { patternLengthMax, textLengthMax } from "../core/config/pattern.ts";
 import { bodyBytesMax } from "../core/config/sources.ts";
 import { bodyDepthMax } from "../core/domain/body.ts";
+import { clockSkewMsMax } from "../core/domain/clock.ts";
 import { defaultRetention } from "../core/domain/config.ts";
 import { deathsMax } from "../core/domain/delivery.ts";
 import { formatDuration } from "../core/domain/duration.ts";
@@ -87,6 +88,10 @@ const limits: readonly (readonly [string, string])[] = [
   [
     "free space of the log's disk, at least",
     `${kib(freeBytesMin)} (\`storage.min_free\`), or twice the WAL; below it events are answered 503`,
+  ],
+  [
+    "clocks of engines on one log, how far apart",
+    `${formatDuration(clockSkewMsMax)}; beyond it an open breaker or a spent rate limit is taken for outdated`,
   ],
   ["grace of a shutdown", formatDuration(stopGraceMs)],
 ];

@@ -5,6 +5,8 @@
  * The counter lives in the log, so that it holds across restarts and engines: `core/store/flow.ts` counts and asks there.
  */
 
+import { clockSkewMsMax } from "./clock.ts";
+
 /** When a breaker opens, and for how long. */
 export interface BreakerPolicy {
   /** Failures in a row. */
@@ -31,5 +33,7 @@ export type BreakerPhase = "closed" | "open" | "half-open";
 /** Tells what a queue's breaker lets through. */
 export function breakerPhase(state: BreakerState, policy: BreakerPolicy, now: number): BreakerPhase {
   if (state.failures < policy.failures) return "closed";
-  return now < (state.openUntil ?? 0) ? "open" : "half-open";
+  const { openUntil = 0 } = state;
+  // Further ahead than the longest opening: it was written before the clock was set back.
+  return now < openUntil && openUntil <= now + policy.openMsMax + clockSkewMsMax ? "open" : "half-open";
 }

@@ -13,5 +13,11 @@ export interface Clock {
   timer(delayMs: number, wake: () => void): () => void;
 }
 
+/**
+ * How far the clocks of engines on one log may differ. A time that is further ahead than that and what it stands for was
+ * written before the clock was set back, and holds nothing up any more.
+ */
+export const clockSkewMsMax = 60_000;
+
 /** A number in [0, 1), like `Math.random`. */
 export type Random = () => number;

@@ -3,6 +3,7 @@
  * a rate limit.
  */
 
+import { clockSkewMsMax } from "./clock.ts";
 import type { Rate } from "./duration.ts";
 
 /** A queue that wants to start something. */
@@ -76,5 +77,7 @@ export function spacingMs(rate: Rate): number {
  * @param rateAt when the bucket would be empty, were it never refilled (GCRA's theoretical arrival time)
  */
 export function rateOpensAt(rateAt: number, rate: Rate, now: number): number {
-  return Math.max(rateAt, now - rate.perMs) + spacingMs(rate);
+  // Further ahead than clocks differ: it was written before the clock was set back, and the bucket is empty now.
+  const spentTo = rateAt > now + clockSkewMsMax ? now : rateAt;
+  return Math.max(spentTo, now - rate.perMs) + spacingMs(rate);
 }

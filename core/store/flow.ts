@@ -3,6 +3,7 @@
  * engines of a log: pause, concurrency, rate limit and breaker. A closed queue is one row read, never a scan.
  */
 
+import { clockSkewMsMax } from "../domain/clock.ts";
 import { spacingMs } from "../domain/throttle.ts";
 import type { Statement, Value } from "./database.ts";
 import { createRowStatement } from "./rows.ts";
@@ -15,21 +16,32 @@ const anyNumber = 2_147_483_647;
 const doublingsMax = 20;
 
 /**
+ * To when a bucket is spent, which is now at most, by the clock that wrote it. Further ahead than clocks differ it was
+ * written before the clock was set back: then the bucket is empty, and fills from now on.
+ */
+const spentTo = (now: string, rateAt: string): string =>
+  `iif(${rateAt} > ${now} + ${clockSkewMsMax}, ${now}, ${rateAt})`;
+
+/** Whether a breaker's time is not over. An end beyond its longest opening was written before the clock was set back. */
+const isHeld = (now: string, longest: string): string =>
+  `coalesce(open_until, 0) > ${now} AND open_until <= ${now} + ${longest} + ${clockSkewMsMax}`;
+
+/**
  * How many starts a bucket holds. Sums of spacings are rounded, so that a start may seem to lack a trifle when its time
  * has come: a thousandth of a millisecond is given. Nothing adds up from it, because what starts is taken out in full.
  */
 const startsHeld = (now: string, of: { rateAt: string; spacing: string; period: string }): string =>
-  `CAST((${now} - max(${of.rateAt}, ${now} - ${of.period}) + 0.001) / ${of.spacing} AS INTEGER)`;
+  `CAST((${now} - max(${spentTo(now, of.rateAt)}, ${now} - ${of.period}) + 0.001) / ${of.spacing} AS INTEGER)`;
 
 /**
  * How many deliveries may be claimed from a queue now, as a scalar over its row of `queues`. Parameters: `?3` now, `?4`
  * queue, `?5` this engine's limit, `?6` concurrency, `?7` the breaker's failures, `?8` and `?9` spacing and period of the
- * rate limit; the last three may be NULL. Below the breaker's failures everything passes; above, nothing until its time
- * is over, and then one at a time.
+ * rate limit, `?10` how long the breaker stays open at most; the last four may be NULL. Below the breaker's failures
+ * everything passes; above, nothing until its time is over, and then one at a time.
  */
 const creditOf = `max(0, min(?5,
   ?6 - (SELECT count(*) FROM deliveries WHERE queue = ?4 AND state = 'running'),
-  CASE WHEN paused_at IS NOT NULL OR (failures >= ?7 AND open_until > ?3) THEN 0
+  CASE WHEN paused_at IS NOT NULL OR (failures >= ?7 AND ${isHeld("?3", "?10")}) THEN 0
     WHEN failures >= ?7 THEN 1 - (SELECT count(*) FROM deliveries WHERE queue = ?4 AND state = 'running')
     ELSE ?5 END,
   CASE WHEN ?8 IS NULL THEN ?5 ELSE ${startsHeld("?3", { rateAt: "rate_at", spacing: "?8", period: "?9" })} END))`;
@@ -43,7 +55,7 @@ const countDue = `SELECT count(*) AS due FROM (SELECT 1 FROM deliveries
     WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
 
 /** What was claimed is taken out of the bucket, which holds one period's worth. */
-const spendRate = `UPDATE queues SET rate_at = max(rate_at, ?2 - ?4) + ?3 *
+const spendRate = `UPDATE queues SET rate_at = max(${spentTo("?2", "rate_at")}, ?2 - ?4) + ?3 *
     (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
   WHERE id = ?1`;
 
@@ -61,9 +73,20 @@ export function countDueOf(credit: Credit, now: number): Statement {
 
 function creditParameters(credit: Credit, claim: { token: Value; boot: Value; now: number }): Value[] {
   const { queue, limit, concurrency = anyNumber, breaker } = credit;
-  return [claim.token, claim.boot, claim.now, queue, limit, concurrency, breaker?.failures ?? null, ...rateOf(credit)];
+  return [
+    claim.token,
+    claim.boot,
+    claim.now,
+    queue,
+    limit,
+    concurrency,
+    breaker?.failures ?? null,
+    ...rateOf(credit),
+    breaker?.openMsMax ?? null,
+  ];
 }
 
+const spentNow = spentTo("v.column2", "q.rate_at");
 const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.column4", period: "v.column5" });
 
 /**
@@ -73,7 +96,7 @@ const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.colum
  * waits for others to end, and is woken by their end.
  */
 const readNext = createRowStatement(
-  5,
+  6,
   (values) =>
     `SELECT id AS queue, CASE WHEN gate > now
       THEN max(gate, (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready'))
@@ -81,20 +104,23 @@ const readNext = createRowStatement(
     END AS next,
       EXISTS (SELECT 1 FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at <= now) AS due
     FROM (SELECT q.id, v.column2 AS now, max(
-        iif(q.failures >= v.column3, coalesce(q.open_until, 0), 0),
-        iif(v.column4 IS NULL OR ${heldNow} >= 1, 0, max(v.column2 + 1, q.rate_at + v.column4))) AS gate
+        iif(q.failures >= v.column3 AND ${isHeld("v.column2", "v.column6")}, q.open_until, 0),
+        iif(v.column4 IS NULL OR ${heldNow} >= 1, 0, max(v.column2 + 1, ${spentNow} + v.column4))) AS gate
       FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
 );
 
 /** The statements that answer, in a row for each queue that is not paused, `next` (when to claim again) and `due` (0 or 1). */
 export function nextDue(credits: readonly Credit[], now: number): Statement[] {
-  return readNext(credits.map((credit) => [credit.queue, now, credit.breaker?.failures ?? null, ...rateOf(credit)]));
+  return readNext(credits.map((credit) => {
+    const { queue, breaker } = credit;
+    return [queue, now, breaker?.failures ?? null, ...rateOf(credit), breaker?.openMsMax ?? null];
+  }));
 }
 
 /** Attempts that were under way when the breaker opened say nothing new: they must not keep it open for longer. */
 const countFailure = `UPDATE queues SET failures = failures + 1, open_until = iif(failures + 1 < ?2, NULL,
     ?3 + min(?5, ?4 * (1 << min(failures + 1 - ?2, ${doublingsMax}))))
-  WHERE id = ?1 AND NOT (failures >= ?2 AND open_until > ?3)
+  WHERE id = ?1 AND NOT (failures >= ?2 AND ${isHeld("?3", "?5")})
     AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ?6 AND token = ?7)`;
 
 /** The first value is the queue. Asks nothing of the deliveries unless it has failures to clear. */

@@ -150,6 +150,54 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals((await store.queues())[0]?.breaker.failures, 0);
   },
 
+  async "claim: a clock that is set back empties the bucket and no more, whatever it was spent to"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await appendMany(store, queue, 40);
+    const credit = { queue, limit: 100, rateLimit: { count: 4, perMs: 1_000 } };
+    const starts = async (now: number): Promise<number> => (await claim(store, credit, now)).taken.length;
+    const late = 8_000_000;
+    assertEquals(await starts(late), 4);
+    // Less than clocks differ: another engine may be right, and this one waits for it.
+    assertEquals([await starts(late - 60_000), await starts(late), await starts(late + 250)], [0, 0, 1]);
+    const back = late - 3_600_000;
+    const first = await claim(store, credit, back);
+    assertEquals([first.taken.length, first.next], [0, back + 250], "late, and never more than the rate from now on");
+    assertEquals([await starts(back + 249), await starts(back + 250), await starts(back + 1_000)], [0, 1, 3]);
+    assertEquals(await starts(back + 100_000), 4);
+  },
+
+  async "breaker: an end further ahead than it can be set holds nothing, and a failed probe sets it anew"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await appendMany(store, queue, 8);
+    const credit = { queue, limit: 3, breaker };
+    const late = 8_000_000;
+    const fail = (delivery: ClaimedDelivery, finishedAt: number): Promise<boolean> =>
+      store.settle({ ...settlement(delivery, "dead", { finishedAt }), breaker });
+    for (const delivery of (await claim(store, credit, late)).taken) await fail(delivery, late);
+    const within = await claim(store, credit, late - 60_000);
+    assertEquals([within.taken.length, within.next], [0, late + 1_000]);
+    const back = late - 3_600_000;
+    const { taken: [probe], next } = await claim(store, credit, back);
+    assertEquals([probe === undefined, next, (await claim(store, credit, back)).taken.length], [false, undefined, 0]);
+    await fail(probe!, back);
+    assertEquals((await store.queues())[0]?.breaker, { failures: 4, openUntil: back + 2_000 });
+    assertEquals((await claim(store, credit, back + 1_999)).taken.length, 0);
+    assertEquals((await claim(store, credit, back + 2_000)).taken.length, 1);
+  },
+
+  async "breaker: one that opens sooner since a reload counts the failures of its probes"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await appendMany(store, queue, 4);
+    const end = async (policy: typeof breaker, at: number): Promise<void> => {
+      const { taken: [delivery] } = await claim(store, { queue, limit: 1, breaker: policy }, at);
+      await store.settle({ ...settlement(delivery!, "dead", { finishedAt: at }), breaker: policy });
+    };
+    await end(breaker, 5_000);
+    await end(breaker, 5_000);
+    await end({ ...breaker, failures: 1 }, 6_000);
+    assertEquals((await store.queues())[0]?.breaker, { failures: 3, openUntil: 10_000 });
+  },
+
   async "settle: a parked head keeps its lane, and halt stops the whole queue with it"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(
