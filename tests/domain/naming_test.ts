@@ -15,6 +15,7 @@ Deno.test("unknownName: names what there is, once, and what may have been meant"
     'there is no route ordres; expected one of mirror, orders; did you mean "orders"?',
   );
   assertEquals(unknownName("source", "door", []), "there is no source door; there are none");
+  assertEquals(unknownName("source", "door", ["doorbells"]), "there is no source door; expected one of doorbells");
 });
 
 Deno.test("unknownQueue: a route, a target, or both, and nothing to say where a queue has that name", () => {
