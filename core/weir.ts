@@ -5,7 +5,7 @@
 
 import type { Clock, Random } from "./domain/clock.ts";
 import type { Address, Config } from "./domain/config.ts";
-import { settle } from "./domain/delivery.ts";
+import { countDeath } from "./domain/delivery.ts";
 import type { Handler, RunnerFactories } from "./domain/handler.ts";
 import type { Provider } from "./domain/provider.ts";
 import { type ConfigIssue, formatIssue } from "./config/issue.ts";
@@ -169,17 +169,17 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   const failure = Promise.withResolvers<Error>();
   let closed: string | undefined = "the engine has not started";
 
+  let { routes } = first; // as configured now; the log asks for them before there is a generation
   const makeId = createIdMaker(clock);
   const store = await openStore({
     ...first.storage,
     boot: crypto.randomUUID(),
     now: clock.now(),
     judgeLost: (delivery, { route: name }) => {
-      const route = first.routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
+      const route = routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
       if (route === undefined) return undefined;
-      // This very process would have run it: whatever took the engine down may have been the handler.
-      const reason = "the engine died while it ran";
-      return settle(delivery, { kind: "failed", reason, died: true }, route, { now: clock.now(), random: random() });
+      // The process of an engine has run it: whatever took the engine down may have been the handler.
+      return countDeath(delivery, route, { now: clock.now(), random: random() });
     },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     onFailure: (error) => {
@@ -256,6 +256,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     const before = generation;
     const effect = reloadEffect(before.config, next.config, await store.queues());
     generation = await createGeneration(next.config, { ...parts, previous: before });
+    ({ routes } = next.config);
     for (const runner of retiredRunners(before, generation)) {
       retiring.add(scheduler.whenFree(runner).then(() => runner.close()));
     }

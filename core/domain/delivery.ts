@@ -15,7 +15,8 @@
  * | running         | rejected                             | dead, or parked by `on_exhausted` | settle     |
  * | running         | died for the third time (poison)     | dead, or parked by `on_exhausted` | settle     |
  * | running         | interrupted                          | ready     | settle, due now            |
- * | running         | its engine is gone                   | ready     | store.open, store.beat     |
+ * | running         | its engine is gone                   | ready     | store.open, store.beat; counted as a death if inline |
+ * | running         | claimed again after the last death that it had left | dead, or parked by `on_exhausted` | settleDeaths |
  * | ready           | older than the last that finished in its lane (`skip_older`) | skipped | store.claim |
  * | parked          | resumed by a person                  | ready     | store.resume, fresh attempts |
  * | ready, blocked, parked | skipped by a person           | skipped   | store.skip                 |
@@ -54,6 +55,11 @@ export interface RunningDelivery {
   readonly failures: number;
   /** Processes that it has taken down before this attempt. */
   readonly deaths: number;
+}
+
+/** What the death of its engine leaves of a delivery that the engine itself was running. */
+export interface CountedDeath extends RunningDelivery {
+  readonly dueAt: number;
 }
 
 /** What the decision needs to know of its route. */
@@ -116,20 +122,46 @@ function settleFailure(
   at: { now: number; random: number },
 ): Transition {
   const { reason, retryAfterMs } = outcome;
-  if (counted.deaths >= deathsMax) {
-    return exhaust(counted, `poison: took its process down ${counted.deaths} times; ${reason}`, policy);
-  }
-  if (counted.failures >= policy.retry.attempts) {
-    return exhaust(counted, `failed ${counted.failures} of ${policy.retry.attempts} attempts; ${reason}`, policy);
-  }
+  const exhausted = exhaustCounted(counted, reason, policy);
+  if (exhausted !== undefined) return exhausted;
   const delay = retryDelay(policy.retry, { failures: counted.failures, random: at.random, retryAfterMs });
   return { state: "ready", ...counted, dueAt: at.now + delay, reason };
+}
+
+/** The end of a delivery whose deaths or attempts are used up; undefined while it has some left. */
+function exhaustCounted(counted: RunningDelivery, reason: string, policy: DeliveryPolicy): Transition | undefined {
+  const { failures, deaths } = counted;
+  if (deaths >= deathsMax) return exhaust(counted, `poison: took its process down ${deaths} times; ${reason}`, policy);
+  if (failures < policy.retry.attempts) return undefined;
+  return exhaust(counted, `failed ${failures} of ${policy.retry.attempts} attempts; ${reason}`, policy);
 }
 
 /** No attempt will follow: the route says whether that ends the delivery or waits for a person. */
 function exhaust(counted: RunningDelivery, reason: string, { onExhausted }: DeliveryPolicy): Transition {
   if (onExhausted === "dead") return { state: "dead", ...counted, reason };
   return { state: "parked", ...counted, reason, halt: onExhausted === "halt" };
+}
+
+/** Why an attempt failed whose engine died while it ran it in its own process. */
+export const engineDied = "the engine died while it ran";
+
+/**
+ * Counts the death of the engine against a delivery that it ran itself: a failed attempt. It is ready again whatever it
+ * has left, because only who claims it next can end it; that is {@link settleDeaths}.
+ */
+export function countDeath(
+  delivery: RunningDelivery,
+  policy: DeliveryPolicy,
+  at: { now: number; random: number },
+): CountedDeath {
+  const transition = settle(delivery, { kind: "failed", reason: engineDied, died: true }, policy, at);
+  const { failures, deaths } = transition;
+  return { failures, deaths, dueAt: transition.state === "ready" ? transition.dueAt : at.now };
+}
+
+/** The end of a claimed delivery that must not run once more after what {@link countDeath} counted. */
+export function settleDeaths(delivery: RunningDelivery, policy: DeliveryPolicy): Transition | undefined {
+  return isSuspect(delivery) ? exhaustCounted(delivery, engineDied, policy) : undefined;
 }
 
 /** Whether an earlier attempt took its process down, so that the next one must not share a process. */

@@ -2,54 +2,80 @@
  * One attempt from claim to settlement: run it, decide what follows, write that under the lease, say so in one line.
  */
 
-import { isSuspect, settle, type Transition } from "../domain/delivery.ts";
+import { countDeath, engineDied, isSuspect, settle, settleDeaths, type Transition } from "../domain/delivery.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import type { AttemptReport } from "../domain/outcome.ts";
 import type { ClaimedDelivery, Settlement, Store } from "../store/store.ts";
+import type { Gate, Pass } from "./gate.ts";
 import type { Queue } from "./generation.ts";
 import type { Observer } from "./observer.ts";
 
-/** Longest wait between two tries to write a settlement that the log would not take. */
-const settleRetryMsMax = 5_000;
+/** Longest wait between two tries to write what the log would not take. */
+const writeRetryMsMax = 5_000;
 
 /** What executing needs. */
 export interface Executor {
-  readonly store: Pick<Store, "settle">;
+  readonly store: Pick<Store, "begin" | "settle">;
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observer;
+  /** In front of all inline attempts of the engine: a suspect is alone in this process. */
+  readonly gate: Gate;
   /** The queue as it is configured now: a reload may have changed the policy while the attempt ran. */
   readonly queueNow: (queue: Queue) => Queue;
   /** Called whenever the settlement has been handed to the log: a claim from now on shares its commit and sees what it freed. */
   readonly settling: (transition: Transition) => void;
 }
 
+type StoppableExecutor = Executor & { readonly stop: AbortSignal };
+
 /**
  * Executes one claimed delivery. Never throws.
  *
- * @param stop aborts when the engine shuts down
+ * @param executor its `stop` aborts when the engine shuts down
  */
-export async function execute(
+export async function execute(delivery: ClaimedDelivery, queue: Queue, executor: StoppableExecutor): Promise<void> {
+  const { gate, stop } = executor;
+  if (queue.destination.kind !== "inline") {
+    return await runAndSettle(delivery, queue, { ...executor, work: () => run(delivery, queue, stop) });
+  }
+  const ending = settleDeaths(delivery, executor.queueNow(queue).route);
+  if (ending !== undefined) {
+    const report: AttemptReport = { outcome: { kind: "failed", reason: engineDied } };
+    return await runAndSettle(delivery, queue, { ...executor, ending, work: () => Promise.resolve(report) });
+  }
+  const pass = await gate.enter({ alone: isSuspect(delivery), stop });
+  try {
+    await runAndSettle(delivery, queue, { ...executor, work: () => runInTurn(delivery, queue, { ...executor, pass }) });
+  } finally {
+    // Only when its end is in the log: until then the death of the engine by whoever is next would count against this one.
+    pass?.leave();
+  }
+}
+
+/**
+ * Does the work and settles what came of it.
+ *
+ * @param executor its `ending` says what follows when nothing has run
+ */
+async function runAndSettle(
   delivery: ClaimedDelivery,
   queue: Queue,
-  executor: Executor & { stop: AbortSignal },
+  executor: StoppableExecutor & { work: () => Promise<AttemptReport>; ending?: Transition },
 ): Promise<void> {
-  const { clock, observe } = executor;
+  const { clock, observe, ending } = executor;
   const startedAt = clock.now();
   const started = clock.monotonic();
-  const { outcome, output, codeHash } = await run(delivery, queue, executor.stop);
+  const { outcome, output, codeHash } = await executor.work();
   const finishedAt = clock.now();
   const { route, destination } = executor.queueNow(queue);
-  const transition = settle(delivery, outcome, route, {
-    now: finishedAt,
-    random: executor.random(),
-  });
+  const transition = ending ?? settle(delivery, outcome, route, { now: finishedAt, random: executor.random() });
   const reason = outcome.kind === "succeeded" ? undefined : outcome.reason;
   // If the process dies before this line is durable, the attempt happened and is repeated: at least once.
   const held = await settleDurably({
     delivery,
-    breaker: destination.breaker,
+    breaker: ending === undefined ? destination.breaker : undefined,
     transition,
     attempt: { n: delivery.executions, startedAt, finishedAt, outcome: outcome.kind, reason, output, codeHash },
   }, executor);
@@ -63,13 +89,38 @@ export async function execute(
     source: delivery.event.source,
     queue: queue.name,
     lane: delivery.lane,
-    attempt: delivery.failures + 1,
+    attempt: ending?.failures ?? delivery.failures + 1,
     durationMs: clock.monotonic() - started,
     outcome: outcome.kind,
     state: transition.state,
     reason: transition.state === "succeeded" ? undefined : transition.reason,
     dueAt: transition.state === "ready" ? transition.dueAt : undefined,
   });
+}
+
+/**
+ * Runs an inline handler if it may still begin. The death of the engine is counted against a suspect beforehand: it is
+ * alone, so whatever takes the engine down now is its doing, and nobody is left to say so afterwards.
+ */
+async function runInTurn(
+  delivery: ClaimedDelivery,
+  queue: Queue,
+  turn: StoppableExecutor & { pass: Pass | undefined },
+): Promise<AttemptReport> {
+  const { clock, stop, pass } = turn;
+  const death = isSuspect(delivery)
+    ? countDeath(delivery, turn.queueNow(queue).route, { now: clock.now(), random: turn.random() })
+    : undefined;
+  if (pass !== undefined && (pass.waited || death !== undefined)) {
+    const begin = () => turn.store.begin(delivery, { death, monotonic: () => clock.monotonic() });
+    if (!await writeDurably(begin, { ...turn, doing: `begin ${delivery.id}` })) {
+      return { outcome: { kind: "interrupted", reason: "its lease was lost while it waited for its turn" } };
+    }
+  }
+  if (pass === undefined || stop.aborted) {
+    return { outcome: { kind: "interrupted", reason: "the engine is shutting down" } };
+  }
+  return await run(delivery, queue, stop);
 }
 
 async function run(delivery: ClaimedDelivery, queue: Queue, stop: AbortSignal): Promise<AttemptReport> {
@@ -93,18 +144,28 @@ async function run(delivery: ClaimedDelivery, queue: Queue, stop: AbortSignal): 
  * Writes the settlement, however long the log needs to come back: the work is done, and only this line says so. When the
  * engine is told to stop meanwhile, the next one takes the delivery back and repeats it.
  */
-async function settleDurably(settlement: Settlement, executor: Executor & { stop: AbortSignal }): Promise<boolean> {
-  for (let waitMs = 50;; waitMs = Math.min(waitMs * 2, settleRetryMsMax)) {
+function settleDurably(settlement: Settlement, executor: StoppableExecutor): Promise<boolean> {
+  const write = (): Promise<boolean> => {
+    const settled = executor.store.settle(settlement);
+    executor.settling(settlement.transition);
+    return settled;
+  };
+  return writeDurably(write, { ...executor, doing: `settle ${settlement.delivery.id}` });
+}
+
+async function writeDurably(
+  write: () => Promise<boolean>,
+  executor: StoppableExecutor & { doing: string },
+): Promise<boolean> {
+  for (let waitMs = 50;; waitMs = Math.min(waitMs * 2, writeRetryMsMax)) {
     try {
-      const settled = executor.store.settle(settlement);
-      executor.settling(settlement.transition);
-      return await settled;
+      return await write();
     } catch (error) {
       executor.observe({
         kind: "engine",
         at: executor.clock.now(),
         level: "error",
-        message: `cannot settle ${settlement.delivery.id}: ${describeError(error)}`,
+        message: `cannot ${executor.doing}: ${describeError(error)}`,
       });
       if (executor.stop.aborted) return false;
       await new Promise<void>((resolve) => void executor.clock.timer(waitMs, resolve));

@@ -1,6 +1,7 @@
 /**
  * Runs a handler that is a function of the embedding program, in its process. Nothing can stop such a function from
  * the outside: at the timeout its attempt is given up and its signal aborted, and what it still does is its own affair.
+ * That a suspect runs alone is seen to before it comes here: it shares this process with the handlers of all other routes.
  */
 
 import type { Clock } from "../domain/clock.ts";

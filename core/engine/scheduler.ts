@@ -9,6 +9,7 @@ import type { Runner } from "../domain/handler.ts";
 import { shareOut } from "../domain/throttle.ts";
 import type { ClaimedDelivery, Credit, QueueId, Store } from "../store/store.ts";
 import { execute } from "./execute.ts";
+import { createGate } from "./gate.ts";
 import type { Generation, Queue } from "./generation.ts";
 import type { Observer } from "./observer.ts";
 
@@ -26,7 +27,7 @@ const unavailableRetryMs = 1_000;
 
 /** Options of {@link createScheduler}. */
 export interface SchedulerOptions {
-  readonly store: Pick<Store, "countDue" | "claim" | "settle">;
+  readonly store: Pick<Store, "countDue" | "claim" | "begin" | "settle">;
   /** The configuration at work now. */
   readonly generation: () => Generation;
   readonly clock: Clock;
@@ -70,6 +71,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
   let restless: Set<QueueId> | "all" = "all";
   const stopping = new AbortController();
+  const gate = createGate();
   let open = false;
   let looking: Promise<void> | undefined;
   let ticking: Promise<void> = Promise.resolve();
@@ -135,6 +137,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     turnOf.set(queue.id, ++turns);
     const ended = execute(delivery, queue, {
       ...options,
+      gate,
       queueNow: () => options.generation().queues.get(queue.id) ?? queue,
       stop: stopping.signal,
       settling(transition) {

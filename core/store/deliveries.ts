@@ -3,11 +3,11 @@
  * lanes: a lane is its open rows, and {@link promote} makes the lowest of them ready.
  */
 
-import { type DeliveryState, finishedStates } from "../domain/delivery.ts";
-import type { Database, Plan, Result, Statement } from "./database.ts";
+import { type CountedDeath, type DeliveryState, finishedStates } from "../domain/delivery.ts";
+import type { Database, Plan, Result, Statement, Value } from "./database.ts";
 import { countOutcomes } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
-import type { NewDelivery, Redelivery, Settlement } from "./record.ts";
+import type { Lease, NewDelivery, Redelivery, Settlement } from "./record.ts";
 import { storableText } from "./text.ts";
 
 /** What a blocked delivery becomes when its turn comes. One with a reason was parked on arrival and waits for a person. */
@@ -166,40 +166,76 @@ function haltStatements({ delivery, transition, attempt }: Settlement): Statemen
   }];
 }
 
+/**
+ * Writes on running rows what the death of their engine counts. Such a row is due after it was claimed, as no other
+ * running row is: by that the one who takes it back knows, and its settlement writes the true counts over it.
+ */
+const countDeaths = (fence: string) =>
+  createRowStatement(
+    5,
+    (values) =>
+      `UPDATE deliveries SET failures = v.column3, deaths = v.column4, due_at = max(v.column5, claimed_at + 1)
+   FROM (${values}) AS v WHERE deliveries.token = v.column2 AND deliveries.seq = v.column1 ${fence} RETURNING seq`,
+  );
+
+const countOwn = countDeaths("");
+const countFenced = countDeaths("AND deliveries.boot NOT IN (SELECT boot FROM engines)");
+
+/** A death to count against a delivery, for as long as its token is in the log. */
+export type Death = Pick<Lease, "seq" | "token"> & CountedDeath;
+
+function deathValues({ seq, token, failures, deaths, dueAt }: Death): Value[] {
+  return [seq, token, failures, deaths, dueAt];
+}
+
+/** Plans the late beginning of a claimed delivery, with what its engine's death shall count; answers whether its lease holds. */
+export function planBegin(lease: Pick<Lease, "seq" | "token">, death: CountedDeath | undefined): Plan<boolean> {
+  const ask = { sql: "SELECT 1 FROM deliveries WHERE seq = ? AND token = ?", parameters: [lease.seq, lease.token] };
+  return {
+    statements: death === undefined ? [ask] : countOwn([deathValues({ seq: lease.seq, token: lease.token, ...death })]),
+    read: ([result]) => result!.rows.length > 0,
+  };
+}
+
 /** Whose claims to take back: those of one engine that is fenced, those under one token, or all there are. */
 export interface Reclaim {
   readonly of: { readonly boot: string } | { readonly token: string } | "all";
   readonly now: number;
   readonly reason: string;
+  /** What the end of their engine counts against some of them. */
+  readonly deaths?: readonly Death[];
 }
 
 /**
  * Plans the return of claims that nobody will settle; answers how many there were. The interrupted attempt is recorded
- * and does not count. The claims of an engine whose row is (back) in the log stay with it.
+ * and does not count, unless a death was counted. The claims of an engine whose row is (back) in the log stay with it.
  */
 export function planReclaim(reclaim: Reclaim): Plan<number> {
-  const { of, now, reason } = reclaim;
+  const { of, now, reason, deaths = [] } = reclaim;
   const [where, values] = of === "all"
     ? ["", []]
     : "boot" in of
     ? ["AND boot = ? AND boot NOT IN (SELECT boot FROM engines)", [of.boot]]
     : ["AND token = ?", [of.token]];
+  const counts = (of !== "all" && "boot" in of ? countFenced : countOwn)(deaths.map(deathValues));
   return {
     statements: [
+      ...counts,
       {
         sql: `INSERT INTO attempts (delivery, n, started_at, finished_at, outcome, reason)
-          SELECT seq, executions, claimed_at, ?, 'interrupted', ?
+          SELECT seq, executions, claimed_at, ?, iif(due_at > claimed_at, 'failed', 'interrupted'), ?
           FROM deliveries WHERE state = 'running' ${where} ON CONFLICT (delivery, n) DO NOTHING`,
         parameters: [now, reason, ...values],
       },
       {
         sql:
-          `UPDATE deliveries SET state = 'ready', due_at = ?, reason = ?, token = NULL, boot = NULL, claimed_at = NULL
+          `UPDATE deliveries SET state = 'ready', due_at = iif(due_at > claimed_at, due_at, ?), reason = ?, token = NULL,
+            boot = NULL, claimed_at = NULL
           WHERE state = 'running' ${where}`,
         parameters: [now, reason, ...values],
       },
     ],
-    read: ([, updated]) => updated!.changes,
+    read: (results) => results.at(-1)!.changes,
   };
 }
 

@@ -5,6 +5,7 @@
 
 import type { Database } from "./database.ts";
 import { planReclaim } from "./deliveries.ts";
+import { type JudgeLost, judgeRunning, lostReason } from "./recovery.ts";
 
 /** After this long without a beat, another engine's work is taken over. */
 export const takeoverMs = 30_000;
@@ -42,7 +43,10 @@ const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
  * fenced (its row goes) and its claims are taken back in the same batch. Whoever was fenced and lives after all finds
  * its leases lost and registers anew.
  */
-export function watchEngines(database: Database, boot: string): EngineWatch {
+export function watchEngines(
+  database: Database,
+  { boot, judgeLost }: { boot: string; judgeLost?: JudgeLost },
+): EngineWatch {
   let beats = 0;
   let seen = new Map<string, { beat: number; since: number }>();
   let lookedAt: number | undefined;
@@ -61,7 +65,9 @@ export function watchEngines(database: Database, boot: string): EngineWatch {
   }
 
   async function takeOver(other: { boot: string; beat: number; now: number }): Promise<number> {
-    const plan = planReclaim({ of: other, now: other.now, reason: "the engine that ran it is gone" });
+    // What it has claimed or ended since they were read has another token: that is taken back, and nothing is counted.
+    const deaths = await judgeRunning(database, { judge: judgeLost, boot: other.boot });
+    const plan = planReclaim({ of: other, now: other.now, reason: lostReason, deaths });
     const [, ...results] = await database.write([
       { sql: "DELETE FROM engines WHERE boot = ? AND beat = ?", parameters: [other.boot, other.beat] },
       ...plan.statements,

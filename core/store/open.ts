@@ -9,7 +9,16 @@ import { planAppend } from "./append.ts";
 import { completeClaim, planClaim, planCountDue } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import type { Database, Plan } from "./database.ts";
-import { planEnd, planRedeliver, planReplay, planResume, planSettle, splitResults, wasSettled } from "./deliveries.ts";
+import {
+  planBegin,
+  planEnd,
+  planRedeliver,
+  planReplay,
+  planResume,
+  planSettle,
+  splitResults,
+  wasSettled,
+} from "./deliveries.ts";
 import { listSources, planPauseQueue, planPauseSource } from "./pauses.ts";
 import { type EngineWatch, watchEngines } from "./engines.ts";
 import { type FileLock, lockFile, waitForHolders } from "./file_lock.ts";
@@ -46,7 +55,7 @@ export interface OpenStoreOptions {
   readonly idempotencyMs: () => number;
   /** Called once when the disk has failed: nothing more may be promised until the process starts again. */
   readonly onFailure?: (error: Error) => void;
-  /** What becomes of deliveries that a dead engine was running. Default: they were interrupted. Local files only. */
+  /** What becomes of deliveries that a dead engine was running. Default: they were interrupted. */
   readonly judgeLost?: JudgeLost;
 }
 
@@ -123,7 +132,7 @@ export async function ownLog(database: Database, options: LogOptions & { lock?: 
 /** Joins the log in a database in which other engines work too. */
 export async function shareLog(database: Database, options: LogOptions): Promise<Store> {
   await migrate(database);
-  const watch = watchEngines(database, options.boot);
+  const watch = watchEngines(database, options);
   await watch.join();
   return createStore(database, options, { recovered: 0, watch });
 }
@@ -212,6 +221,11 @@ function createStore(
         opened.watch?.doubt(claim.token);
         throw error;
       }
+    },
+    async begin(delivery, { death, monotonic }) {
+      const heldUntil = opened.watch?.heldUntil(monotonic());
+      const held = await submitPlan(planBegin(delivery, death));
+      return held && (heldUntil === undefined || monotonic() <= heldUntil);
     },
     async settle(settlement) {
       return await submit({ kind: "settle", settlement }) as boolean || await wasSettled(database, settlement);

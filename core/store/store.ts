@@ -5,9 +5,20 @@
  * Every write is one atomic batch that is safe to repeat, because a reply of a remote server can be lost.
  */
 
+import type { CountedDeath } from "../domain/delivery.ts";
 import type { Expired, Terms } from "./erase.ts";
 import type { PurgeAt, Purged, PurgeFilter } from "./purge.ts";
-import type { Appended, Claim, Credit, NewDelivery, NewRequest, QueueId, Redelivery, Settlement } from "./record.ts";
+import type {
+  Appended,
+  Claim,
+  Credit,
+  Lease,
+  NewDelivery,
+  NewRequest,
+  QueueId,
+  Redelivery,
+  Settlement,
+} from "./record.ts";
 import type {
   DeliveryDetail,
   DeliveryFilter,
@@ -57,6 +68,11 @@ export interface Store {
     credits: readonly Credit[],
     claim: { token: string; now: number; monotonic?: () => number },
   ): Promise<Claim>;
+  /**
+   * Asks whether a delivery that has waited since its claim may begin, and writes what the death of this engine shall count
+   * against it; its settlement takes that back. False when the lease was lost, or may be by the time of the answer.
+   */
+  begin(delivery: Lease, begun: { death?: CountedDeath; monotonic: () => number }): Promise<boolean>;
   /** Ends an attempt. False when the lease was lost: nothing was written. */
   settle(settlement: Settlement): Promise<boolean>;
   /**

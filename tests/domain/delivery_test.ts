@@ -6,12 +6,14 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
+  countDeath,
   deathsMax,
   type DeliveryPolicy,
   deliveryStates,
   finishedStates,
   isSuspect,
   settle,
+  settleDeaths,
 } from "../../core/domain/delivery.ts";
 import type { Outcome } from "../../core/domain/outcome.ts";
 import { retryAfterMsMax } from "../../core/domain/retry.ts";
@@ -116,6 +118,39 @@ Deno.test("settle: what is exhausted, rejected or poison is parked where the rou
     }
     assertEquals(settle(before, outcome, { ...once, onExhausted: "dead" }, at).state, "dead");
   }
+});
+
+Deno.test("countDeath: a failed attempt and a death, due after the schedule's delay", () => {
+  assertEquals(countDeath(fresh, policy, at), { failures: 1, deaths: 1, dueAt: at.now + 1_000 });
+  assertEquals(countDeath({ failures: 1, deaths: 1 }, policy, at), { failures: 2, deaths: 2, dueAt: at.now + 60_000 });
+});
+
+Deno.test("countDeath: the last one is due at once, because whoever claims it next ends it", () => {
+  const patient = { ...policy, retry: { ...policy.retry, attempts: 100 } };
+  for (const [before, of] of [[{ failures: 2, deaths: 2 }, patient], [{ failures: 2, deaths: 0 }, policy]] as const) {
+    const { dueAt, ...counted } = countDeath(before, of, at);
+    assertEquals([dueAt, counted], [at.now, { failures: 3, deaths: before.deaths + 1 }]);
+    assertEquals(settleDeaths(counted, of)?.state, "dead");
+    assertEquals(settleDeaths(counted, { ...of, onExhausted: "park" })?.state, "parked");
+  }
+});
+
+Deno.test("settleDeaths: says which limit is used up, and nothing while there is some left", () => {
+  const patient = { ...policy, retry: { ...policy.retry, attempts: 100 } };
+  assertEquals(settleDeaths({ failures: 9, deaths: deathsMax }, patient), {
+    state: "dead",
+    failures: 9,
+    deaths: 3,
+    reason: "poison: took its process down 3 times; the engine died while it ran",
+  });
+  assertEquals(settleDeaths({ failures: 3, deaths: 1 }, policy), {
+    state: "dead",
+    failures: 3,
+    deaths: 1,
+    reason: "failed 3 of 3 attempts; the engine died while it ran",
+  });
+  assertEquals(settleDeaths({ failures: 2, deaths: 2 }, policy), undefined);
+  assertEquals(settleDeaths({ failures: 3, deaths: 0 }, policy), undefined); // it took nothing down: a reload allows fewer
 });
 
 Deno.test("isSuspect: true from the first death on", () => {

@@ -10,7 +10,7 @@ export const adminToken = "an-admin-token-for-tests";
 
 /** Makes the way to ask; with a body it is a POST. Every answer must be a success. */
 // deno-lint-ignore no-explicit-any -- tests look into the JSON as a shell script would
-export function askEngine({ weir }: TestEngine): { ask(path: string, body?: unknown): Promise<any> } {
+export function askEngine({ weir }: Pick<TestEngine, "weir">): { ask(path: string, body?: unknown): Promise<any> } {
   return {
     async ask(path, body) {
       const headers = {

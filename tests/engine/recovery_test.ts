@@ -3,14 +3,22 @@
  */
 
 import { assertEquals } from "@std/assert";
+import type { RoutesFile } from "weir";
+import { isSuspect } from "../../core/domain/delivery.ts";
 import { openStore } from "../../core/store/open.ts";
 import { startEngine } from "../support/engine.ts";
+import { until } from "../support/until.ts";
 
-/** Claims everything of a route and goes away without a word, as a killed engine does. */
-async function claimAndDie(folder: string, route: string): Promise<void> {
+/** Claims everything of a route that is due, begins it, and goes away without a word, as a killed engine does. */
+async function claimAndDie(folder: string, route: string, now: number): Promise<void> {
   const store = await openStore({ url: `file:${folder}/weir.db`, boot: "dead", now: 1, idempotencyMs: () => 1 });
   const [queue] = await store.registerQueues([{ route, target: "" }]);
-  await store.claim([{ queue: queue!, limit: 10 }], { token: crypto.randomUUID(), now: Number.MAX_SAFE_INTEGER });
+  const { deliveries } = await store.claim([{ queue: queue!, limit: 10 }], { token: crypto.randomUUID(), now });
+  for (const delivery of deliveries.filter(isSuspect)) {
+    const { failures, deaths } = delivery;
+    const death = { failures: failures + 1, deaths: deaths + 1, dueAt: now };
+    assertEquals(await store.begin(delivery, { death, monotonic: () => 0 }), true);
+  }
   await store.close();
 }
 
@@ -27,7 +35,7 @@ Deno.test("createWeir: an inline handler that takes its engine down three times 
 
   const reasons: string[] = [];
   for (let death = 1; death <= 3; death++) {
-    await claimAndDie(folder, "work");
+    await claimAndDie(folder, "work", first.clock.now() + 7_200_000 + death);
     const engine = await startEngine({
       folder,
       routes: { work: { ...routes.work } },
@@ -40,7 +48,48 @@ Deno.test("createWeir: an inline handler that takes its engine down three times 
   assertEquals(reasons, Array(3).fill("took back 1 deliveries of an engine that is gone"));
 
   await using last = await startEngine({ folder, routes, handlers });
-  last.clock.advance(7_200_000);
+  last.clock.advance(7_200_000 + 10);
   await last.seen("delivery.attempted", (o) => o.state === "succeeded");
   assertEquals(ran, [2]);
+});
+
+Deno.test("createWeir: inline suspects run one after the other, waiting is no part of their timeout, and a stop begins none", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const routes = {
+    work: { from: "app", timeout: "30s", retry: { attempts: 10, schedule: ["1s"], jitter: 0 } },
+  } satisfies RoutesFile["routes"];
+  const first = await startEngine({
+    folder,
+    routes: { work: { ...routes.work, delay: "1h" } },
+    handlers: { work() {} },
+  });
+  for (let n = 1; n <= 3; n++) await first.weir.publish({ source: "app", type: "t", body: n });
+  await first.weir.stop();
+  await claimAndDie(folder, "work", first.clock.now() + 7_200_000);
+
+  const ran: number[] = [];
+  const ends: (() => void)[] = [];
+  const work = (event: { body: number }) => {
+    ran.push(event.body);
+    return new Promise<void>((resolve) => ends.push(resolve));
+  };
+  await using engine = await startEngine({ folder, routes, handlers: { work } });
+  engine.clock.advance(7_200_001);
+  await until("one runs", () => ran.length === 1);
+  engine.clock.advance(20_000);
+  await engine.weir.publish({ source: "app", type: "t", body: 4 });
+  assertEquals(ran, [1]);
+  ends.shift()!();
+  await until("the next runs", () => ran.length === 2);
+  engine.clock.advance(20_000);
+  assertEquals(ran, [1, 2]);
+  const stopping = engine.weir.stop({ graceMs: 0 });
+  await until("it has told them", () => {
+    engine.clock.advance(1);
+    return engine.observed.filter(({ kind }) => kind === "delivery.attempted").length === 4;
+  });
+  await stopping;
+  assertEquals(ran, [1, 2]);
+  const ended = engine.observed.flatMap((each) => each.kind === "delivery.attempted" ? [each.outcome] : []);
+  assertEquals(ended, ["succeeded", "interrupted", "interrupted", "interrupted"]);
 });

@@ -36,6 +36,7 @@ function createHeld() {
     store: {
       countDue: () => Promise.resolve([]),
       claim: () => new Promise((resolve) => claims.push(resolve)),
+      begin: () => Promise.resolve(true),
       settle: (settlement) => new Promise((resolve) => settlements.push({ settlement, resolve })),
     },
     generation: () => generation,

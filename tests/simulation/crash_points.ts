@@ -10,7 +10,7 @@ export const commitKinds = {
   append: /INSERT INTO events/,
   claim: /^UPDATE deliveries SET state = 'running'/,
   settle: /^UPDATE deliveries SET state = v.column3, due_at/,
-  recover: /SELECT seq, executions, claimed_at, \?, 'interrupted'/,
+  recover: /SELECT seq, executions, claimed_at, \?, iif\(due_at/,
   cancel: /^UPDATE deliveries SET state = \?, finished_at/,
   resume: /^UPDATE deliveries SET state = 'ready', due_at = \?, failures = 0/,
   replay: /INSERT INTO deliveries [^]*'replay'/,

@@ -102,7 +102,7 @@ export async function checkFinally(
     // An inline handler is judged for the death of its engine, whatever it had done by then and even if nobody saw it.
     const lost = row.lost as number;
     const told = [...ended, ...Array<Ended>(lost).fill("cut")];
-    if (lost > 0 && (!(row.route as string).startsWith("inline") || world.swarm.shared)) {
+    if (lost > 0 && !(row.route as string).startsWith("inline")) {
       report("BLAMED", id, `the death of its engine counted ${lost} times against what cannot have caused it`);
     }
     const reason = `${row.state}: ${row.reason}; its runs: ${ended.join(", ")}`;

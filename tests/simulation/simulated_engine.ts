@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../core/domain/clock.ts";
 import type { HttpSource } from "../../core/domain/config.ts";
-import { settle } from "../../core/domain/delivery.ts";
+import { countDeath } from "../../core/domain/delivery.ts";
 import { makeId } from "../../core/domain/id.ts";
 import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
 import { createIntake, type Intake, type SourceAtWork } from "../../core/engine/intake.ts";
@@ -155,8 +155,7 @@ async function run(
     judgeLost: (delivery, { route: name }) => {
       const route = world.config.routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
       if (route === undefined) return undefined;
-      const outcome = { kind: "failed", reason: "the engine died while it ran", died: true } as const;
-      return settle(delivery, outcome, route, { now: clock.now(), random: random() });
+      return countDeath(delivery, route, { now: clock.now(), random: random() });
     },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),

@@ -9,6 +9,7 @@ import { planClaim, planCountDue } from "../../core/store/claims.ts";
 import type { Database, Statement } from "../../core/store/database.ts";
 import { createKysely } from "../../core/store/kysely.ts";
 import {
+  planBegin,
   planEnd,
   planReclaim,
   planRedeliver,
@@ -28,6 +29,7 @@ const credits = [{ queue: 1, limit: 10 }, { queue: 2, limit: 10 }];
 const claim = { token: "t", boot: "b", now: 5_000 };
 const request = newRequest([1, 2, 3].map(() => ({ key: "k", queues: [1, 2], lane: "l" })));
 const claimed = { seq: 1, token: "t", queue: 1, lane: "l", executions: 1, failures: 0, deaths: 0 };
+const death = { failures: 1, deaths: 1, dueAt: 9_000 };
 const ends = [settlement(claimed as Parameters<typeof settlement>[0], "succeeded")];
 const versioned = settlement({ ...claimed, version: 1 } as Parameters<typeof settlement>[0], "succeeded");
 const breaker = { failures: 3, openMs: 1, openMsMax: 2 };
@@ -76,6 +78,9 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "queues USING INTEGER PRIMARY KEY (rowid=?)",
     followers,
   ]],
+  ["begin", [death, undefined].flatMap((death) => planBegin(claimed, death).statements), [
+    "deliveries USING INTEGER PRIMARY KEY (rowid=?)",
+  ]],
   ["resume", planResume("x", { now: 1 }).statements, ["deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)"]],
   ["replay", planReplay("e", [{ id: "y", queue: 1, lane: "l" }], { now: 1 }).statements, [
     "e USING COVERING INDEX sqlite_autoindex_events_1 (id=?)",
@@ -100,7 +105,7 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
 
 /** Statements that look at all claims there are; claims are few, and have an index to themselves. */
 const reclaims = (["all", { boot: "b" }, { token: "t" }] as const)
-  .flatMap((of) => planReclaim({ of, now: 1, reason: "" }).statements);
+  .flatMap((of) => planReclaim({ of, now: 1, reason: "", deaths: [{ ...claimed, ...death }] }).statements);
 
 async function explain(database: Database, statement: Statement): Promise<string[]> {
   const { rows } = await database.read({ ...statement, sql: `EXPLAIN QUERY PLAN ${statement.sql}` });
