@@ -11,6 +11,7 @@ export const commitKinds = {
   claim: /^UPDATE deliveries SET state = 'running'/,
   settle: /^UPDATE deliveries SET state = v.column3, due_at/,
   recover: /SELECT seq, executions, claimed_at, \?, iif\(due_at/,
+  "count death": /^UPDATE deliveries SET failures = v.column3/,
   cancel: /^UPDATE deliveries SET state = \?, finished_at/,
   resume: /^UPDATE deliveries SET state = 'ready', due_at = \?, failures = 0/,
   replay: /INSERT INTO deliveries [^]*'replay'/,
@@ -51,6 +52,8 @@ export const crashPointNames = [
   "settle after commit",
   "recover before commit",
   "recover after commit",
+  "count death before commit",
+  "count death after commit",
   "cancel before commit",
   "cancel after commit",
   "redeliver before commit",
@@ -88,5 +91,7 @@ export function addCrashes(counts: CrashCounts, more: CrashCounts): void {
 
 /** Reached so seldom that a death there has to be more likely, or the place would hardly be tried. */
 export const seldomReached: ReadonlySet<CrashPoint> = new Set(
-  crashPointNames.filter((point) => /^(recover|cancel|redeliver|resume|replay|pause|reload|beat|while)/.test(point)),
+  crashPointNames.filter((point) =>
+    /^(recover|count|cancel|redeliver|resume|replay|pause|reload|beat|while)/.test(point)
+  ),
 );

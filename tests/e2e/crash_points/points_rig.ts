@@ -39,8 +39,10 @@ const stopAfterMsMax = 1_500;
 /** How often a death that did not come is tried again. */
 const triesMax = 3;
 
-/** The places that an engine on a file comes to. */
-export const pointsOnFile: readonly CrashPoint[] = crashPointNames.filter((point) => !isOnServer(point));
+/** The places that an engine on a file comes to. `weir serve` has no inline handlers, against which alone deaths are counted so. */
+export const pointsOnFile: readonly CrashPoint[] = crashPointNames.filter((point) => {
+  return !isOnServer(point) && !point.startsWith("count death");
+});
 
 /** The places that only an engine on a server comes to. */
 export const pointsOnServer: readonly CrashPoint[] = crashPointNames.filter(isOnServer);
