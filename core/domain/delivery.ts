@@ -59,7 +59,8 @@ export interface RunningDelivery {
 
 /** What the death of its engine leaves of a delivery that the engine itself was running. */
 export interface CountedDeath extends RunningDelivery {
-  readonly dueAt: number;
+  /** How long it waits from the moment at which somebody finds it. */
+  readonly delayMs: number;
 }
 
 /** What the decision needs to know of its route. */
@@ -156,7 +157,7 @@ export function countDeath(
 ): CountedDeath {
   const transition = settle(delivery, { kind: "failed", reason: engineDied, died: true }, policy, at);
   const { failures, deaths } = transition;
-  return { failures, deaths, dueAt: transition.state === "ready" ? transition.dueAt : at.now };
+  return { failures, deaths, delayMs: transition.state === "ready" ? transition.dueAt - at.now : 0 };
 }
 
 /** The end of a claimed delivery that must not run once more after what {@link countDeath} counted. */

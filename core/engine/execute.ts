@@ -108,6 +108,10 @@ async function runInTurn(
   turn: StoppableExecutor & { pass: Pass | undefined },
 ): Promise<AttemptReport> {
   const { clock, stop, pass } = turn;
+  if (pass?.waited && !isSuspect(delivery) && queue.destination.rateLimit !== undefined) {
+    // It was claimed at its time, and those that waited beside it would now all start at once.
+    return { outcome: { kind: "interrupted", reason: "another delivery ran alone; its rate limit is asked anew" } };
+  }
   const death = isSuspect(delivery)
     ? countDeath(delivery, turn.queueNow(queue).route, { now: clock.now(), random: turn.random() })
     : undefined;

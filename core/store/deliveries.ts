@@ -168,13 +168,14 @@ function haltStatements({ delivery, transition, attempt }: Settlement): Statemen
 
 /**
  * Writes on running rows what the death of their engine counts. Such a row is due after it was claimed, as no other
- * running row is: by that the one who takes it back knows, and its settlement writes the true counts over it.
+ * running row is, by as long as it shall wait once it is found: by that the one who takes it back knows. If its engine
+ * lives, its settlement writes the true counts over it.
  */
 const countDeaths = (fence: string) =>
   createRowStatement(
     5,
     (values) =>
-      `UPDATE deliveries SET failures = v.column3, deaths = v.column4, due_at = max(v.column5, claimed_at + 1)
+      `UPDATE deliveries SET failures = v.column3, deaths = v.column4, due_at = claimed_at + max(v.column5, 1)
    FROM (${values}) AS v WHERE deliveries.token = v.column2 AND deliveries.seq = v.column1 ${fence} RETURNING seq`,
   );
 
@@ -184,8 +185,8 @@ const countFenced = countDeaths("AND deliveries.boot NOT IN (SELECT boot FROM en
 /** A death to count against a delivery, for as long as its token is in the log. */
 export type Death = Pick<Lease, "seq" | "token"> & CountedDeath;
 
-function deathValues({ seq, token, failures, deaths, dueAt }: Death): Value[] {
-  return [seq, token, failures, deaths, dueAt];
+function deathValues({ seq, token, failures, deaths, delayMs }: Death): Value[] {
+  return [seq, token, failures, deaths, delayMs];
 }
 
 /** Plans the late beginning of a claimed delivery, with what its engine's death shall count; answers whether its lease holds. */
@@ -228,8 +229,7 @@ export function planReclaim(reclaim: Reclaim): Plan<number> {
         parameters: [now, reason, ...values],
       },
       {
-        sql:
-          `UPDATE deliveries SET state = 'ready', due_at = iif(due_at > claimed_at, due_at, ?), reason = ?, token = NULL,
+        sql: `UPDATE deliveries SET state = 'ready', due_at = ? + max(0, due_at - claimed_at), reason = ?, token = NULL,
             boot = NULL, claimed_at = NULL
           WHERE state = 'running' ${where}`,
         parameters: [now, reason, ...values],

@@ -16,7 +16,7 @@ async function claimAndDie(folder: string, route: string, now: number): Promise<
   const { deliveries } = await store.claim([{ queue: queue!, limit: 10 }], { token: crypto.randomUUID(), now });
   for (const delivery of deliveries.filter(isSuspect)) {
     const { failures, deaths } = delivery;
-    const death = { failures: failures + 1, deaths: deaths + 1, dueAt: now };
+    const death = { failures: failures + 1, deaths: deaths + 1, delayMs: 0 };
     assertEquals(await store.begin(delivery, { death, monotonic: () => 0 }), true);
   }
   await store.close();
@@ -99,4 +99,38 @@ Deno.test("createWeir: inline suspects run one after the other, waiting is no pa
   assertEquals(ran, [1, 2]);
   const ended = engine.observed.flatMap((each) => each.kind === "delivery.attempted" ? [each.outcome] : []);
   assertEquals(ended, ["succeeded", "interrupted", "interrupted", "interrupted"]);
+});
+
+Deno.test("createWeir: what waited behind an inline suspect does not start in a heap where its route has a rate limit", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const retry = { attempts: 10, schedule: ["1s"], jitter: 0 };
+  const routes = {
+    grim: { from: "app", when: "event.type == 'grim'", retry },
+    steady: { from: "app", when: "event.type == 'steady'", rate_limit: "1/m", retry },
+  } satisfies RoutesFile["routes"];
+  const first = await startEngine({
+    folder,
+    routes: { ...routes, grim: { ...routes.grim, delay: "1h" } },
+    handlers: { grim() {}, steady() {} },
+  });
+  await first.weir.publish({ source: "app", type: "grim", body: 0 });
+  await first.weir.stop();
+  await claimAndDie(folder, "grim", first.clock.now() + 7_200_000);
+
+  const ran: number[] = [];
+  const end = Promise.withResolvers<void>();
+  const handlers = { grim: () => end.promise, steady: (event: { body: number }) => void ran.push(event.body) };
+  await using engine = await startEngine({ folder, routes, handlers });
+  engine.clock.advance(7_200_001);
+  await engine.weir.publish({ source: "app", type: "steady", body: 1 });
+  engine.clock.advance(60_000);
+  await engine.weir.publish({ source: "app", type: "steady", body: 2 });
+  end.resolve();
+  await engine.seen("delivery.attempted", (o) => o.outcome === "interrupted", 2);
+  assertEquals(ran, []);
+  for (let n = 1; n <= 2; n++) {
+    engine.clock.advance(60_000);
+    await engine.seen("delivery.attempted", (o) => o.queue === "steady" && o.state === "succeeded", n);
+    assertEquals(ran.length, n);
+  }
 });

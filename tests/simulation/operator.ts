@@ -22,7 +22,7 @@ export interface Confirmed {
 export interface Operator {
   readonly confirmed: Confirmed;
   /** Decides about whatever waits for a person. */
-  release(): Promise<void>;
+  release(): Promise<boolean>;
   /** Has every engine that is up take the configuration on the operator's desk. */
   reloadAll(): void;
 }
@@ -299,10 +299,11 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
       });
       for (const { name } of sources.rows) pauseSource(String(name), false);
       const id = await pick("state = 'parked'");
-      if (id === undefined) return;
+      if (id === undefined) return false;
       if (chance.chance(0.2)) await cancel(id);
       else if (world.released.has(id)) await skip(id);
       else await resume(id);
+      return true;
     },
   };
 }

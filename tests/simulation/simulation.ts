@@ -113,9 +113,9 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
       operator.reloadAll(); // one that was just starting may have begun with an older configuration
-      await operator.release();
+      const released = await operator.release();
       const runs = world.history.length;
-      if (runs !== runsSeen) movedAt = kernel.now;
+      if (runs !== runsSeen || released) movedAt = kernel.now;
       runsSeen = runs;
       const up = machines.every(({ engine }) => engine !== undefined);
       if (up && senders.pending === 0 && await isAtRest(disk)) ended = true;

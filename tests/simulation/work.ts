@@ -137,7 +137,9 @@ export function createWorkshop(world: World): Workshop {
       scheduleMs[Math.min(call.attempt, scheduleMs.length) - 1] ?? 0
     );
     const askedMs = outcome?.kind === "failed" ? outcome.retryAfterMs ?? 0 : 0;
-    const delayMsMin = Math.min(...delays);
+    // Under one configuration it may have been at its end, which under the next is none: then it had nothing to wait for.
+    const isLast = policies(call.route).some(({ attempts }) => call.attempt >= attempts);
+    const delayMsMin = isLast ? 0 : Math.min(...delays);
     before.set(call.deliveryId, { attempt: call.attempt, endedAt: world.kernel.now, delayMsMin, askedMs, engine });
   }
 

@@ -79,7 +79,8 @@ for (const [kind, open] of Object.entries(logs)) {
       const waited = await claimOne(store, queue, 21_500); // it had not begun: nothing is counted, and it is due at once
       assertEquals([waited.id, ...counters(waited)], [innocent!.id, 3, 1, 1]);
       assertEquals(await store.settle(settlement(waited, "succeeded")), true);
-      assertEquals(counters(await claimOne(store, queue, 22_000)), [3, 2, 2]);
+      assertEquals(await claimAll(store, queue, 22_499), []); // it waits from when it was found, not from when it began
+      assertEquals(counters(await claimOne(store, queue, 22_500)), [3, 2, 2]);
       const outcomes = (await store.delivery(guilty!.id))?.attempts.map(({ outcome }) => outcome);
       assertEquals(outcomes, ["failed", "failed"]);
       assertEquals((await store.delivery(innocent!.id))?.attempts.map(({ outcome }) => outcome), [

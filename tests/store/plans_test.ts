@@ -29,7 +29,7 @@ const credits = [{ queue: 1, limit: 10 }, { queue: 2, limit: 10 }];
 const claim = { token: "t", boot: "b", now: 5_000 };
 const request = newRequest([1, 2, 3].map(() => ({ key: "k", queues: [1, 2], lane: "l" })));
 const claimed = { seq: 1, token: "t", queue: 1, lane: "l", executions: 1, failures: 0, deaths: 0 };
-const death = { failures: 1, deaths: 1, dueAt: 9_000 };
+const death = { failures: 1, deaths: 1, delayMs: 9_000 };
 const ends = [settlement(claimed as Parameters<typeof settlement>[0], "succeeded")];
 const versioned = settlement({ ...claimed, version: 1 } as Parameters<typeof settlement>[0], "succeeded");
 const breaker = { failures: 3, openMs: 1, openMsMax: 2 };
