@@ -9,7 +9,7 @@
 
 import { Cron } from "croner";
 import { describeError } from "../domain/error.ts";
-import { didYouMean } from "./issue.ts";
+import { didYouMean } from "../domain/naming.ts";
 
 /** A schedule that can be asked, or why the text is none. */
 export type CompiledSchedule =

@@ -12,7 +12,7 @@ import {
 } from "@marcbachmann/cel-js";
 import { describeError } from "../domain/error.ts";
 import type { Evaluation, Expression } from "../domain/expression.ts";
-import { didYouMean } from "./issue.ts";
+import { didYouMean } from "../domain/naming.ts";
 import { compilePattern, matchesPattern } from "./pattern.ts";
 
 /** What an expression is for, which decides the types it may give. */

@@ -6,8 +6,6 @@
 import type { RoutesDocument, Spot } from "./document.ts";
 import { formatPath, type Path } from "./path.ts";
 
-export { didYouMean } from "../domain/naming.ts";
-
 /** One thing that is wrong, or worth a warning. */
 export interface ConfigIssue {
   /** As it was handed in; absent when the configuration is an object. */

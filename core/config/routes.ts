@@ -9,7 +9,7 @@ import { describeError } from "../domain/error.ts";
 import { secretBytesMin } from "../domain/provider.ts";
 import { defaultRetry, exponentialSchedule, type RetryPolicy } from "../domain/retry.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
-import { didYouMean } from "./issue.ts";
+import { didYouMean } from "../domain/naming.ts";
 import { type Path, valueAt } from "./path.ts";
 import type { ParsedRetry, ParsedRoute, ParsedTarget } from "./schema.ts";
 

@@ -7,7 +7,8 @@ import { z } from "zod";
 import { type Address, defaultRetention } from "../domain/config.ts";
 import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { parseAddress, parseBlock } from "./address.ts";
-import { didYouMean, type IssueList } from "./issue.ts";
+import { didYouMean } from "../domain/naming.ts";
+import type { IssueList } from "./issue.ts";
 import { type Path, valueAt } from "./path.ts";
 import type { RoutesFile } from "./routes_file.ts";
 

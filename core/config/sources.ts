@@ -8,7 +8,7 @@ import { describeError } from "../domain/error.ts";
 import { type Provider, type Scheme, secretBytesMin } from "../domain/provider.ts";
 import { absolutePath, type Build, buildExpression, checkSecrets } from "./build.ts";
 import { compileSchedule, explainTimezone } from "./cron.ts";
-import { didYouMean } from "./issue.ts";
+import { didYouMean } from "../domain/naming.ts";
 import { type Path, valueAt } from "./path.ts";
 import { loadPatterns } from "./pattern.ts";
 import type { ParsedSource } from "./schema.ts";

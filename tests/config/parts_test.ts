@@ -1,4 +1,4 @@
-/** The smaller parts of the loader: variables, addresses, schemas of bodies, hints, and the schema for editors. */
+/** The smaller parts of the loader: variables, addresses, schemas of bodies, and the schema for editors. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { parseAddress, parseBlock } from "../../core/config/address.ts";
 import { compileBodySchema } from "../../core/config/body_schema.ts";
 import { createLookup, substitute } from "../../core/config/environment.ts";
-import { didYouMean, formatIssue } from "../../core/config/issue.ts";
+import { formatIssue } from "../../core/config/issue.ts";
 import { type RoutesFile, routesJsonSchema } from "../../core/config/load.ts";
 import { formatPath } from "../../core/config/path.ts";
 import { loadPatterns } from "../../core/config/pattern.ts";
@@ -143,20 +143,6 @@ Deno.test("compileBodySchema: a file that is no schema has a reason", () => {
   }
   const anything = compileBodySchema("true");
   assert(anything.ok && anything.check(5).length === 0);
-});
-
-Deno.test("didYouMean: suggests what is close and nothing else", () => {
-  const candidates = ["provider", "secret", "path", "send", "on"];
-  for (
-    const [word, suggestion] of [
-      ["secrt", "secret"],
-      ["Provider", "provider"],
-      ["provdier", "provider"],
-      ["sned", "send"],
-      ["pth", "path"],
-    ] as const
-  ) assertEquals(didYouMean(word, candidates), `; did you mean "${suggestion}"?`);
-  for (const word of ["", "x", "colour", "handler"]) assertEquals(didYouMean(word, candidates), "");
 });
 
 Deno.test("formatIssue: leaves off what is not known", () => {

@@ -1,7 +1,7 @@
 /** Tests of `core/domain/naming.ts`: who names what is not there learns what is, and what may have been meant. */
 
 import { assertEquals } from "@std/assert";
-import { emptyLane, unknownName, unknownQueue } from "../../core/domain/naming.ts";
+import { didYouMean, emptyLane, unknownName, unknownQueue } from "../../core/domain/naming.ts";
 
 const queues = [
   { route: "mirror", target: "ci" },
@@ -51,4 +51,18 @@ Deno.test("emptyLane: says where the lane is open, or which queues there are to 
     emptyLane({ route: "mirror", target: "ci", lane: "k" }, { open: [], queues: mirror }),
     nothing("mirror/ci"),
   );
+});
+
+Deno.test("didYouMean: suggests what is close and nothing else", () => {
+  const candidates = ["provider", "secret", "path", "send", "on"];
+  for (
+    const [word, suggestion] of [
+      ["secrt", "secret"],
+      ["Provider", "provider"],
+      ["provdier", "provider"],
+      ["sned", "send"],
+      ["pth", "path"],
+    ] as const
+  ) assertEquals(didYouMean(word, candidates), `; did you mean "${suggestion}"?`);
+  for (const word of ["", "x", "colour", "handler"]) assertEquals(didYouMean(word, candidates), "");
 });

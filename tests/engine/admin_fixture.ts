@@ -8,20 +8,30 @@ import type { TestEngine } from "../support/engine.ts";
 /** The token of engines that are asked. */
 export const adminToken = "an-admin-token-for-tests";
 
-/** Makes the way to ask; with a body it is a POST. Every answer must be a success. */
+/** Asks the admin API; with a body it is a POST. */
 // deno-lint-ignore no-explicit-any -- tests look into the JSON as a shell script would
-export function askEngine({ weir }: Pick<TestEngine, "weir">): { ask(path: string, body?: unknown): Promise<any> } {
+export async function callAdmin(
+  { weir }: Pick<TestEngine, "weir">,
+  path: string,
+  body?: unknown,
+): Promise<[status: number, answer: any]> {
+  const headers = {
+    host: "127.0.0.1:8081",
+    authorization: `Bearer ${adminToken}`,
+    "content-type": "application/json",
+  };
+  const init = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
+  const response = await weir.admin(new Request(`http://127.0.0.1:8081/api/v1${path}`, init));
+  return [response.status, await response.json()];
+}
+
+/** Makes the way to ask; every answer must be a success. */
+// deno-lint-ignore no-explicit-any -- tests look into the JSON as a shell script would
+export function askEngine(engine: Pick<TestEngine, "weir">): { ask(path: string, body?: unknown): Promise<any> } {
   return {
     async ask(path, body) {
-      const headers = {
-        host: "127.0.0.1:8081",
-        authorization: `Bearer ${adminToken}`,
-        "content-type": "application/json",
-      };
-      const init = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
-      const response = await weir.admin(new Request(`http://127.0.0.1:8081/api/v1${path}`, init));
-      const answer = await response.json();
-      assertEquals(response.ok, true, JSON.stringify(answer));
+      const [status, answer] = await callAdmin(engine, path, body);
+      assertEquals(status, 200, JSON.stringify(answer));
       return answer;
     },
   };

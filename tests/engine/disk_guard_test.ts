@@ -8,7 +8,7 @@ import { standard } from "weir/plugins";
 import { createDiskGuard, diskCheckMs, walBytesWarned } from "../../core/engine/disk_guard.ts";
 import { type NewRequest, StoreUnavailable } from "../../core/store/store.ts";
 import { startEngine } from "../support/engine.ts";
-import { adminToken } from "./admin_fixture.ts";
+import { adminToken, callAdmin } from "./admin_fixture.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 import { smallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
@@ -168,16 +168,7 @@ Deno.test("createWeir: on a disk that is nearly full nothing is redelivered or r
     environment: {},
     adminToken,
   });
-  const call = async (path: string, body?: unknown): Promise<[status: number, answer: Record<string, unknown>]> => {
-    const headers = {
-      host: "127.0.0.1:8081",
-      authorization: `Bearer ${adminToken}`,
-      "content-type": "application/json",
-    };
-    const init = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
-    const response = await weir.admin(new Request(`http://127.0.0.1:8081/api/v1${path}`, init));
-    return [response.status, await response.json()];
-  };
+  const call = (path: string, body?: unknown) => callAdmin({ weir }, path, body);
   try {
     await weir.start();
     const [, { rows }] = await call("/deliveries");
