@@ -8,13 +8,15 @@ import type { TestEngine } from "../support/engine.ts";
 /** The token of engines that are asked. */
 export const adminToken = "an-admin-token-for-tests";
 
-/** Asks the admin API; with a body it is a POST. */
 // deno-lint-ignore no-explicit-any -- tests look into the JSON as a shell script would
+type Answer = any;
+
+/** Asks the admin API; with a body it is a POST. */
 export async function callAdmin(
   { weir }: Pick<TestEngine, "weir">,
   path: string,
   body?: unknown,
-): Promise<[status: number, answer: any]> {
+): Promise<[status: number, answer: Answer]> {
   const headers = {
     host: "127.0.0.1:8081",
     authorization: `Bearer ${adminToken}`,
@@ -26,8 +28,7 @@ export async function callAdmin(
 }
 
 /** Makes the way to ask; every answer must be a success. */
-// deno-lint-ignore no-explicit-any -- tests look into the JSON as a shell script would
-export function askEngine(engine: Pick<TestEngine, "weir">): { ask(path: string, body?: unknown): Promise<any> } {
+export function askEngine(engine: Pick<TestEngine, "weir">): { ask(path: string, body?: unknown): Promise<Answer> } {
   return {
     async ask(path, body) {
       const [status, answer] = await callAdmin(engine, path, body);
