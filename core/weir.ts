@@ -175,10 +175,8 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     ...first.storage,
     boot: crypto.randomUUID(),
     now: clock.now(),
-    judgeLost: (delivery, { route: name }) => {
-      const route = routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
-      if (route === undefined) return undefined;
-      // The process of an engine has run it: whatever took the engine down may have been the handler.
+    judgeLost: (delivery, name) => {
+      const route = routes.find((each) => each.name === name);
       return countDeath(delivery, route, { now: clock.now(), random: random() });
     },
     idempotencyMs: () => generation.config.retention.idempotencyMs,

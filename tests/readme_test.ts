@@ -21,7 +21,7 @@ import { bulkRowsMax } from "../core/engine/bulk.ts";
 import { freeBytesMin } from "../core/engine/disk_guard.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
 import { janitorEveryMs } from "../core/engine/janitor.ts";
-import { runningMax } from "../core/engine/scheduler.ts";
+import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
 import { ingressLimits } from "../core/http/ingress.ts";
 import { groupBytesMax, groupItemsMax } from "../core/store/commit_group.ts";
@@ -58,7 +58,7 @@ const limits: readonly (readonly [string, string])[] = [
   ["event type", `${typeLengthMax} characters, the rest is cut`],
   ["secret, at least", `${secretBytesMin} bytes`],
   ["one commit", `${groupItemsMax} operations, ${kib(groupBytesMax)} of bodies`],
-  ["attempts at once", `${runningMax}; 10 per queue unless \`concurrency\` says otherwise`],
+  ["attempts at once", `${attemptsAtOnceMax}; 10 per queue unless \`concurrency\` says otherwise`],
   [
     "attempts of a delivery",
     `${defaultRetry.attempts} over ${formatDuration(defaultRetry.scheduleMs.reduce((a, b) => a + b))}`,

@@ -149,12 +149,15 @@ export const engineDied = "the engine died while it ran";
 /**
  * Counts the death of the engine against a delivery that it ran itself: a failed attempt. It is ready again whatever it
  * has left, because only who claims it next can end it; that is {@link settleDeaths}.
+ *
+ * @param policy of its route; undefined where the one who counts does not know the route, and so no schedule
  */
 export function countDeath(
   delivery: RunningDelivery,
-  policy: DeliveryPolicy,
+  policy: DeliveryPolicy | undefined,
   at: { now: number; random: number },
 ): CountedDeath {
+  if (policy === undefined) return { failures: delivery.failures + 1, deaths: delivery.deaths + 1, delayMs: 0 };
   const transition = settle(delivery, { kind: "failed", reason: engineDied, died: true }, policy, at);
   const { failures, deaths } = transition;
   return { failures, deaths, delayMs: transition.state === "ready" ? transition.dueAt - at.now : 0 };

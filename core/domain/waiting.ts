@@ -19,6 +19,7 @@ export const waitingKinds = [
   "probe",
   "rate_limit",
   "concurrency",
+  "alone",
   "turn",
 ] as const;
 
@@ -42,6 +43,8 @@ export interface WaitingDelivery {
   readonly dueAt?: number;
   /** The head of its lane, where somebody has looked. */
   readonly behind?: string;
+  /** Processes that it has taken down. */
+  readonly deaths?: number;
 }
 
 /** What has to be known of its queue. */
@@ -76,7 +79,16 @@ export function waitingFor(delivery: WaitingDelivery, queue: WaitingQueue, now: 
     return { kind: "paused", reason: `${queue.name} is paused: ${queue.paused.reason}` };
   }
   return waitsForTime(delivery, queue, now) ?? waitsForCredit(queue, queue.destination, now) ??
-    { kind: "turn", reason: `next when ${queue.name} is looked at again` };
+    waitsToBeAlone(delivery, queue) ?? { kind: "turn", reason: `next when ${queue.name} is looked at again` };
+}
+
+/** In the engine's own process what may have taken one down runs when nothing else does. */
+function waitsToBeAlone({ deaths = 0 }: WaitingDelivery, { destination }: WaitingQueue): Waiting | undefined {
+  if (destination!.kind !== "inline" || deaths === 0) return undefined;
+  return {
+    kind: "alone",
+    reason: "the engine died while it ran; it runs when nothing else runs in the engine's process",
+  };
 }
 
 /** Its own time or the breaker's, whichever is later: that is when anything can change. */

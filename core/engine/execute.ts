@@ -7,7 +7,6 @@ import type { Clock, Random } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import type { AttemptReport } from "../domain/outcome.ts";
 import type { ClaimedDelivery, Settlement, Store } from "../store/store.ts";
-import type { Gate, Pass } from "./gate.ts";
 import type { Queue } from "./generation.ts";
 import type { Observer } from "./observer.ts";
 
@@ -20,8 +19,6 @@ export interface Executor {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observer;
-  /** In front of all inline attempts of the engine: a suspect is alone in this process. */
-  readonly gate: Gate;
   /** The queue as it is configured now: a reload may have changed the policy while the attempt ran. */
   readonly queueNow: (queue: Queue) => Queue;
   /** Called whenever the settlement has been handed to the log: a claim from now on shares its commit and sees what it freed. */
@@ -36,38 +33,11 @@ type StoppableExecutor = Executor & { readonly stop: AbortSignal };
  * @param executor its `stop` aborts when the engine shuts down
  */
 export async function execute(delivery: ClaimedDelivery, queue: Queue, executor: StoppableExecutor): Promise<void> {
-  const { gate, stop } = executor;
-  if (queue.destination.kind !== "inline") {
-    return await runAndSettle(delivery, queue, { ...executor, work: () => run(delivery, queue, stop) });
-  }
-  const ending = settleDeaths(delivery, executor.queueNow(queue).route);
-  if (ending !== undefined) {
-    const report: AttemptReport = { outcome: { kind: "failed", reason: engineDied } };
-    return await runAndSettle(delivery, queue, { ...executor, ending, work: () => Promise.resolve(report) });
-  }
-  const pass = await gate.enter({ alone: isSuspect(delivery), stop });
-  try {
-    await runAndSettle(delivery, queue, { ...executor, work: () => runInTurn(delivery, queue, { ...executor, pass }) });
-  } finally {
-    // Only when its end is in the log: until then the death of the engine by whoever is next would count against this one.
-    pass?.leave();
-  }
-}
-
-/**
- * Does the work and settles what came of it.
- *
- * @param executor its `ending` says what follows when nothing has run
- */
-async function runAndSettle(
-  delivery: ClaimedDelivery,
-  queue: Queue,
-  executor: StoppableExecutor & { work: () => Promise<AttemptReport>; ending?: Transition },
-): Promise<void> {
-  const { clock, observe, ending } = executor;
+  const { clock, observe } = executor;
+  const { ending, begin } = workOf(delivery, queue, executor);
   const startedAt = clock.now();
   const started = clock.monotonic();
-  const { outcome, output, codeHash } = await executor.work();
+  const { outcome, output, codeHash } = await begin();
   const finishedAt = clock.now();
   const { route, destination } = executor.queueNow(queue);
   const transition = ending ?? settle(delivery, outcome, route, { now: finishedAt, random: executor.random() });
@@ -98,32 +68,36 @@ async function runAndSettle(
   });
 }
 
+/** What is to be done for a delivery, and what follows when that is already settled and nothing runs. */
+interface Work {
+  readonly ending?: Transition;
+  begin(): Promise<AttemptReport>;
+}
+
+function workOf(delivery: ClaimedDelivery, queue: Queue, executor: StoppableExecutor): Work {
+  const { stop } = executor;
+  if (queue.destination.kind !== "inline" || !isSuspect(delivery)) return { begin: () => run(delivery, queue, stop) };
+  const ending = settleDeaths(delivery, executor.queueNow(queue).route);
+  if (ending === undefined) return { begin: () => runSuspect(delivery, queue, executor) };
+  return { ending, begin: () => Promise.resolve({ outcome: { kind: "failed", reason: engineDied } }) };
+}
+
 /**
- * Runs an inline handler if it may still begin. The death of the engine is counted against a suspect beforehand: it is
- * alone, so whatever takes the engine down now is its doing, and nobody is left to say so afterwards.
+ * Runs an inline handler that may have taken an engine down. The death of this engine is counted against it beforehand:
+ * whatever takes the engine down now is its doing, and nobody is left to say so afterwards.
  */
-async function runInTurn(
+async function runSuspect(
   delivery: ClaimedDelivery,
   queue: Queue,
-  turn: StoppableExecutor & { pass: Pass | undefined },
+  executor: StoppableExecutor,
 ): Promise<AttemptReport> {
-  const { clock, stop, pass } = turn;
-  if (pass?.waited && !isSuspect(delivery) && queue.destination.rateLimit !== undefined) {
-    // It was claimed at its time, and those that waited beside it would now all start at once.
-    return { outcome: { kind: "interrupted", reason: "another delivery ran alone; its rate limit is asked anew" } };
+  const { store, clock, random, stop } = executor;
+  const death = countDeath(delivery, executor.queueNow(queue).route, { now: clock.now(), random: random() });
+  const begin = (): Promise<boolean> => store.begin(delivery, { death, monotonic: () => clock.monotonic() });
+  if (!await writeDurably(begin, { ...executor, doing: `begin ${delivery.id}` })) {
+    return { outcome: { kind: "interrupted", reason: "its lease was lost before it began" } };
   }
-  const death = isSuspect(delivery)
-    ? countDeath(delivery, turn.queueNow(queue).route, { now: clock.now(), random: turn.random() })
-    : undefined;
-  if (pass !== undefined && (pass.waited || death !== undefined)) {
-    const begin = () => turn.store.begin(delivery, { death, monotonic: () => clock.monotonic() });
-    if (!await writeDurably(begin, { ...turn, doing: `begin ${delivery.id}` })) {
-      return { outcome: { kind: "interrupted", reason: "its lease was lost while it waited for its turn" } };
-    }
-  }
-  if (pass === undefined || stop.aborted) {
-    return { outcome: { kind: "interrupted", reason: "the engine is shutting down" } };
-  }
+  if (stop.aborted) return { outcome: { kind: "interrupted", reason: "the engine is shutting down" } };
   return await run(delivery, queue, stop);
 }
 

@@ -57,7 +57,11 @@ export async function createGeneration(
     route.destinations.map((destination) => ({ route, destination, target: targetName(destination) }))
   );
   const ids = await parts.store.registerQueues(
-    definitions.map(({ route, target }) => ({ route: route.name, target })),
+    definitions.map(({ route, target, destination }) => ({
+      route: route.name,
+      target,
+      isInline: destination.kind === "inline",
+    })),
   );
   const queues = new Map<QueueId, Queue>();
   const byRoute = new Map<string, Queue[]>();

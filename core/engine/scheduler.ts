@@ -4,17 +4,18 @@
  */
 
 import type { Clock, Random } from "../domain/clock.ts";
+import { isSuspect } from "../domain/delivery.ts";
 import { describeError } from "../domain/error.ts";
 import type { Runner } from "../domain/handler.ts";
 import { shareOut } from "../domain/throttle.ts";
 import type { ClaimedDelivery, Credit, QueueId, Store } from "../store/store.ts";
 import { execute } from "./execute.ts";
-import { createGate } from "./gate.ts";
 import type { Generation, Queue } from "./generation.ts";
+import { createIsolation } from "./isolation.ts";
 import type { Observer } from "./observer.ts";
 
-/** Most attempts at once over all queues. */
-export const runningMax = 512;
+/** Most attempts at once over all queues, unless another number is given. */
+export const attemptsAtOnceMax = 512;
 
 /** How long before the end of the grace an attempt is told to stop. */
 const abortMarginMs = 3_000;
@@ -35,6 +36,7 @@ export interface SchedulerOptions {
   /** A fresh lease token, unguessable and never repeated. */
   readonly makeToken: () => string;
   readonly observe: Observer;
+  readonly runningMax?: number;
 }
 
 /** The loop that makes the work finish. */
@@ -60,7 +62,7 @@ export interface Scheduler {
 
 /** Makes a scheduler; it does nothing until it is started or ticked. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { store, clock, observe } = options;
+  const { store, clock, observe, runningMax = attemptsAtOnceMax } = options;
   /** Attempts that are not settled yet. */
   const inFlight = new Map<Promise<void>, Queue>();
   const runningOf = new Map<QueueId, number>();
@@ -71,29 +73,41 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
   let restless: Set<QueueId> | "all" = "all";
   const stopping = new AbortController();
-  const gate = createGate();
+  const isolation = createIsolation({ clock, released: () => lookSoon() });
   let open = false;
   let looking: Promise<void> | undefined;
   let ticking: Promise<void> = Promise.resolve();
   let lookAgain = false;
+  /** Whether the next look leaves a place for a suspect that waits for one. */
+  let keepsPlace = true;
   let isResting = false;
   let nextLookAt = Infinity;
   let cancelTimer = (): void => {};
 
+  /** What a queue may start by its own limits; undefined when that is nothing. */
+  function creditOf({ queues }: Generation, id: QueueId): Credit | undefined {
+    const destination = queues.get(id)?.destination;
+    const limit = (destination?.concurrency ?? 0) - (runningOf.get(id) ?? 0);
+    if (destination === undefined || limit <= 0) return undefined;
+    const { kind, concurrency, rateLimit, breaker } = destination;
+    return { queue: id, limit, concurrency, rateLimit, breaker, suspects: kind === "inline" ? false : undefined };
+  }
+
   /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
-  async function credits({ queues }: Generation, asked: ReadonlySet<QueueId>): Promise<Credit[]> {
-    const free = runningMax - running;
+  async function credits(
+    generation: Generation,
+    { asked, free, now }: { asked: ReadonlySet<QueueId>; free: number; now: number },
+  ): Promise<Credit[]> {
+    const { queues } = generation;
     if (free <= 0) return [];
     const own = [...asked].flatMap((id): Credit[] => {
-      const destination = queues.get(id)?.destination;
-      const limit = (destination?.concurrency ?? 0) - (runningOf.get(id) ?? 0);
-      if (destination === undefined || limit <= 0) return [];
-      const { concurrency, rateLimit, breaker } = destination;
-      return [{ queue: id, limit, concurrency, rateLimit, breaker }];
+      const credit = creditOf(generation, id);
+      if (credit === undefined || (credit.suspects === false && isolation.holds)) return [];
+      return [credit];
     });
     if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return own;
     // Not all can have what they may: only who has work takes part, or the idle would keep the busy from it.
-    const due = await store.countDue(own, { now: clock.now() });
+    const due = await store.countDue(own, { now });
     const wants = own.map(({ queue }, at) => {
       const { priority = 0 } = queues.get(queue)!.route;
       return { key: queue, limit: due[at]!, running: runningOf.get(queue) ?? 0, priority };
@@ -110,18 +124,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     // What happens from here on is asked about the next time, and the timer is for what is found or happens from here on.
     restless = new Set();
     if (isWhole) forgetTimer();
+    // One time for all that is asked: what fell due between a count and the claim would be in neither, nor in what is next.
+    const now = clock.now();
+    const kept = keepsPlace && isolation.needsPlace ? 1 : 0;
+    keepsPlace = true;
     try {
-      const wanted = await credits(generation, asked);
+      const wanted = await credits(generation, { asked, free: runningMax - running - kept, now });
       if (wanted.length > 0) {
-        const claim = await store.claim(wanted, {
-          token: options.makeToken(),
-          now: clock.now(),
-          monotonic: () => clock.monotonic(),
-        });
+        await claim(wanted, { generation, now });
         for (const { queue } of wanted) asked.delete(queue);
-        for (const queue of claim.waiting) disturb(queue);
-        for (const delivery of claim.deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
-        if (claim.nextDueAt !== undefined) lookAt(claim.nextDueAt);
+      }
+      if (!await claimSuspect({ generation, now }) && kept > 0) {
+        keepsPlace = false; // the others may have it
+        lookSoon();
       }
       for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
     } catch (error) {
@@ -130,14 +145,43 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   }
 
+  /** Returns how many it brought. */
+  async function claim(
+    wanted: readonly Credit[],
+    { generation, now }: { generation: Generation; now: number },
+  ): Promise<number> {
+    const { deliveries, nextDueAt, waiting, suspects } = await store.claim(wanted, {
+      token: options.makeToken(),
+      now,
+      monotonic: () => clock.monotonic(),
+    });
+    for (const queue of waiting) disturb(queue);
+    isolation.found(wanted.flatMap((credit) => credit.suspects === undefined ? [] : [credit.queue]), suspects);
+    for (const delivery of deliveries) launch(delivery, generation.queues.get(delivery.queue)!);
+    if (nextDueAt !== undefined) lookAt(nextDueAt);
+    return deliveries.length;
+  }
+
+  /** Whoever may begin beside others has done so by now; a suspect begins only when nobody has. Returns whether one does. */
+  async function claimSuspect(look: { generation: Generation; now: number }): Promise<boolean> {
+    for (let queue = isolation.turn(); queue !== undefined && running < runningMax; queue = isolation.turn()) {
+      const credit = creditOf(look.generation, queue);
+      const brought = credit && await claim([{ ...credit, limit: 1, suspects: true }], look);
+      if (brought) return true;
+      isolation.found([queue], []); // something else holds it: it is asked again with its queue
+      disturb(queue);
+    }
+    return false;
+  }
+
   function launch(delivery: ClaimedDelivery, queue: Queue): void {
+    const ended = queue.destination.kind === "inline" ? isolation.began(isSuspect(delivery)) : undefined;
     let isRunning = true;
     running++;
     runningOf.set(queue.id, (runningOf.get(queue.id) ?? 0) + 1);
     turnOf.set(queue.id, ++turns);
-    const ended = execute(delivery, queue, {
+    const settled = execute(delivery, queue, {
       ...options,
-      gate,
       queueNow: () => options.generation().queues.get(queue.id) ?? queue,
       stop: stopping.signal,
       settling(transition) {
@@ -151,8 +195,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         // While a claim is under way nobody knows yet which queues it will leave waiting.
         if (looking !== undefined || restless === "all" || restless.size > 0) lookSoon();
       },
-    }).then(() => void inFlight.delete(ended));
-    inFlight.set(ended, queue);
+    }).then(() => {
+      inFlight.delete(settled);
+      ended?.();
+      if (isolation.isConcerned) lookSoon();
+    });
+    inFlight.set(settled, queue);
   }
 
   function disturb(queue: QueueId): void {
@@ -173,9 +221,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return wake();
     }
     nextLookAt = dueAt;
-    cancelTimer = clock.timer(Math.min(dueAt - clock.now(), wallStepMs), () => {
+    const setAt = clock.now();
+    cancelTimer = clock.timer(Math.min(dueAt - setAt, wallStepMs), () => {
       nextLookAt = Infinity;
-      lookAt(dueAt);
+      if (clock.now() < setAt) wake(); // somebody has: what was reckoned by the old time holds no more
+      else lookAt(dueAt);
     });
   }
 
@@ -242,6 +292,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     async stop(graceMs) {
       open = false;
       forgetTimer();
+      isolation.stop();
       const cancelAbort = clock.timer(Math.max(0, graceMs - abortMarginMs), () => stopping.abort());
       await idle();
       forgetTimer(); // of what failed meanwhile

@@ -250,6 +250,7 @@ const deliveryMembers = {
   behind: z.string().optional(),
   executions: count,
   failures: count,
+  deaths: count.openapi({ description: "processes that it has taken down" }),
   createdAt: at,
   finishedAt: at.optional(),
   lineage: z.string(),

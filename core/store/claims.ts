@@ -25,7 +25,7 @@ const readClaimed = createRowStatement(
 );
 
 /** What a claim took, bodies not yet complete. */
-export interface ClaimedRows extends Pick<Claim, "nextDueAt" | "waiting"> {
+export interface ClaimedRows extends Omit<Claim, "deliveries"> {
   readonly rows: readonly Record<string, Value>[];
 }
 
@@ -37,7 +37,7 @@ export function planClaim(
   const { token, boot, now } = claim;
   const open = credits.filter(({ limit }) => limit > 0);
   const share = Math.floor(claimBytesMax / open.reduce((sum, { limit }) => sum + limit, 1));
-  const claims = open.flatMap((credit) => claimFrom(credit, { token, boot, now }));
+  const claims = credits.flatMap((credit) => claimFrom(credit, { token, boot, now }));
   const reads = readClaimed(open.map(({ queue }) => [queue, token, share]));
   const nexts = nextDue(credits, now);
   return {
@@ -50,6 +50,7 @@ export function planClaim(
         rows,
         nextDueAt: Number.isFinite(nextDueAt) ? Math.ceil(nextDueAt) : undefined,
         waiting: asked.flatMap(({ queue, due }) => due === 1 ? [queue as QueueId] : []),
+        suspects: asked.flatMap(({ queue, suspect }) => suspect === 1 ? [queue as QueueId] : []),
       };
     },
   };
@@ -78,8 +79,8 @@ export async function completeClaim(database: Database, claimed: ClaimedRows): P
       : row.item;
     deliveries.push(toClaimed(row, { raw, item: (item as string | null) ?? undefined }));
   }
-  const { nextDueAt, waiting } = claimed;
-  return { deliveries: deliveries.sort((a, b) => a.seq - b.seq), nextDueAt, waiting };
+  const { rows: _, ...rest } = claimed;
+  return { ...rest, deliveries: deliveries.sort((a, b) => a.seq - b.seq) };
 }
 
 async function readValue(database: Database, sql: string, id: Value): Promise<Value | undefined> {

@@ -189,11 +189,10 @@ function deathValues({ seq, token, failures, deaths, delayMs }: Death): Value[] 
   return [seq, token, failures, deaths, delayMs];
 }
 
-/** Plans the late beginning of a claimed delivery, with what its engine's death shall count; answers whether its lease holds. */
-export function planBegin(lease: Pick<Lease, "seq" | "token">, death: CountedDeath | undefined): Plan<boolean> {
-  const ask = { sql: "SELECT 1 FROM deliveries WHERE seq = ? AND token = ?", parameters: [lease.seq, lease.token] };
+/** Plans the beginning of a suspect, with what its engine's death shall count; answers whether its lease holds. */
+export function planBegin({ seq, token }: Pick<Lease, "seq" | "token">, death: CountedDeath): Plan<boolean> {
   return {
-    statements: death === undefined ? [ask] : countOwn([deathValues({ seq: lease.seq, token: lease.token, ...death })]),
+    statements: countOwn([deathValues({ seq, token, ...death })]),
     read: ([result]) => result!.rows.length > 0,
   };
 }

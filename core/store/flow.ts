@@ -33,6 +33,15 @@ const isHeld = (now: string, longest: string): string =>
 const startsHeld = (now: string, of: { rateAt: string; spacing: string; period: string }): string =>
   `CAST((${now} - max(${spentTo(now, of.rateAt)}, ${now} - ${of.period}) + 0.001) / ${of.spacing} AS INTEGER)`;
 
+/** Which of a queue's deliveries a credit is for. */
+function rowsOf({ suspects }: Pick<Credit, "suspects">): string {
+  if (suspects === undefined) return "FROM deliveries WHERE";
+  // Suspects have an index of their own, which is nearly always empty: nobody looks through a backlog for one.
+  return suspects
+    ? "FROM deliveries INDEXED BY deliveries_suspect WHERE deaths > 0 AND"
+    : "FROM deliveries WHERE deaths = 0 AND";
+}
+
 /**
  * How many deliveries may be claimed from a queue now, as a scalar over its row of `queues`. Parameters: `?3` now, `?4`
  * queue, `?5` this engine's limit, `?6` concurrency, `?7` the breaker's failures, `?8` and `?9` spacing and period of the
@@ -46,29 +55,31 @@ const creditOf = `max(0, min(?5,
     ELSE ?5 END,
   CASE WHEN ?8 IS NULL THEN ?5 ELSE ${startsHeld("?3", { rateAt: "rate_at", spacing: "?8", period: "?9" })} END))`;
 
-const claimDue =
+const claimDue = (rows: string): string =>
   `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
-  WHERE seq IN (SELECT seq FROM deliveries WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3
+  WHERE seq IN (SELECT seq ${rows} queue = ?4 AND state = 'ready' AND due_at <= ?3
     ORDER BY due_at, seq LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
 
-const countDue = `SELECT count(*) AS due FROM (SELECT 1 FROM deliveries
-    WHERE queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
+const countDue = (rows: string): string =>
+  `SELECT count(*) AS due FROM (SELECT 1 ${rows}
+    queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
 
-/** What was claimed is taken out of the bucket, which holds one period's worth. */
+/** What was claimed is taken out of the bucket, which holds one period's worth; one that is outdated begins to fill. */
 const spendRate = `UPDATE queues SET rate_at = max(${spentTo("?2", "rate_at")}, ?2 - ?4) + ?3 *
     (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
   WHERE id = ?1`;
 
-/** The statements that claim from one queue. */
+/** The statements that claim from one queue. Its bucket is seen to even when nothing may be taken. */
 export function claimFrom(credit: Credit, claim: { token: string; boot: string; now: number }): Statement[] {
-  const claiming = { sql: claimDue, parameters: creditParameters(credit, claim) };
-  if (credit.rateLimit === undefined) return [claiming];
-  return [claiming, { sql: spendRate, parameters: [credit.queue, claim.now, ...rateOf(credit), claim.token] }];
+  const { queue, limit, rateLimit } = credit;
+  const spending = { sql: spendRate, parameters: [queue, claim.now, ...rateOf(credit), claim.token] };
+  const claiming = { sql: claimDue(rowsOf(credit)), parameters: creditParameters(credit, claim) };
+  return [...limit > 0 ? [claiming] : [], ...rateLimit === undefined ? [] : [spending]];
 }
 
 /** The statement that answers, in a row `due`, how many {@link claimFrom} would take. */
 export function countDueOf(credit: Credit, now: number): Statement {
-  return { sql: countDue, parameters: creditParameters(credit, { token: null, boot: null, now }) };
+  return { sql: countDue(rowsOf(credit)), parameters: creditParameters(credit, { token: null, boot: null, now }) };
 }
 
 function creditParameters(credit: Credit, claim: { token: Value; boot: Value; now: number }): Value[] {
@@ -93,27 +104,34 @@ const heldNow = startsHeld("v.column2", { rateAt: "q.rate_at", spacing: "v.colum
  * Of each queue, whether it holds something due, and when the next delivery may be claimed, of those that cannot be now.
  * While a breaker or a rate limit holds the queue: the end of that (always after now: who comes too early would not be told
  * again), or the first delivery's own time if it is later. Else the next delivery's own time; what is due already only
- * waits for others to end, and is woken by their end.
+ * waits for others to end, and is woken by their end. Where suspects are claimed by themselves, also whether one may be.
  */
 const readNext = createRowStatement(
-  6,
+  7,
   (values) =>
     `SELECT id AS queue, CASE WHEN gate > now
       THEN max(gate, (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready'))
       ELSE (SELECT min(d.due_at) FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at > now)
     END AS next,
-      EXISTS (SELECT 1 FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at <= now) AS due
-    FROM (SELECT q.id, v.column2 AS now, max(
+      EXISTS (SELECT 1 FROM deliveries AS d WHERE d.queue = open.id AND d.state = 'ready' AND d.due_at <= now
+        AND (d.deaths = 0 OR NOT apart)) AS due,
+      apart AND gate <= now AND EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_suspect
+        WHERE d.queue = open.id AND d.state = 'ready' AND d.deaths > 0 AND d.due_at <= now) AS suspect
+    FROM (SELECT q.id, v.column2 AS now, v.column7 AS apart, max(
         iif(q.failures >= v.column3 AND ${isHeld("v.column2", "v.column6")}, q.open_until, 0),
         iif(v.column4 IS NULL OR ${heldNow} >= 1, 0, max(v.column2 + 1, ${spentNow} + v.column4))) AS gate
       FROM (${values}) AS v CROSS JOIN queues AS q ON q.id = v.column1 WHERE q.paused_at IS NULL) AS open`,
 );
 
-/** The statements that answer, in a row for each queue that is not paused, `next` (when to claim again) and `due` (0 or 1). */
+/**
+ * The statements that answer, in a row for each queue that is not paused, `next` (when to claim again), `due` and `suspect`
+ * (0 or 1).
+ */
 export function nextDue(credits: readonly Credit[], now: number): Statement[] {
   return readNext(credits.map((credit) => {
-    const { queue, breaker } = credit;
-    return [queue, now, breaker?.failures ?? null, ...rateOf(credit), breaker?.openMsMax ?? null];
+    const { queue, breaker, suspects } = credit;
+    const apart = suspects === undefined ? 0 : 1;
+    return [queue, now, breaker?.failures ?? null, ...rateOf(credit), breaker?.openMsMax ?? null, apart];
   }));
 }
 

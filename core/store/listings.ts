@@ -238,6 +238,7 @@ function selectDeliveries(db: Kysely<Tables>) {
     .innerJoin("events as e", "e.seq", "d.event_seq")
     .select(["d.seq", "d.id", "d.queue", "d.lane", "d.state", "d.due_at", "d.executions", "d.failures", "d.reason"])
     .select([
+      "d.deaths",
       "d.lineage",
       "d.redelivery_of",
       "d.created_at",
@@ -321,6 +322,7 @@ function toDeliveryRow(
     behind: row.behind ?? undefined,
     executions: row.executions,
     failures: row.failures,
+    deaths: row.deaths,
     createdAt: row.created_at,
     finishedAt: row.finished_at ?? undefined,
     lineage: row.lineage,

@@ -6,7 +6,7 @@
 import type { Database, Statement } from "./database.ts";
 
 /** The schema version that this program reads and writes. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /**
  * What a key has counted goes to its event when the key leaves it: it expires long before its event does, or the next
@@ -148,6 +148,9 @@ const migrations: readonly (readonly string[])[] = [[
   `CREATE TRIGGER idempotency_deleted AFTER DELETE ON idempotency WHEN old.seen > 1 BEGIN ${keepCounts}; END`,
   `CREATE TRIGGER idempotency_moved AFTER UPDATE OF event_id ON idempotency
     WHEN old.seen > 1 AND old.event_id <> new.event_id BEGIN ${keepCounts}; END`,
+], [
+  `ALTER TABLE queues ADD COLUMN inline INTEGER NOT NULL DEFAULT 0`,
+  `CREATE INDEX deliveries_suspect ON deliveries (queue, due_at, seq) WHERE state = 'ready' AND deaths > 0`,
 ]];
 
 /**

@@ -31,6 +31,7 @@ import { openSqliteThread, type ThreadedDatabase } from "./sqlite_thread.ts";
 import {
   type Appended,
   type NewRequest,
+  type QueueDefinition,
   type QueueId,
   type Settlement,
   type Store,
@@ -300,12 +301,13 @@ async function commitGroup(
 
 async function registerQueues(
   database: Database,
-  queues: readonly { route: string; target: string }[],
+  queues: readonly QueueDefinition[],
 ): Promise<QueueId[]> {
   if (queues.length === 0) return [];
-  await database.write(queues.map(({ route, target }) => ({
-    sql: "INSERT INTO queues (route, target) VALUES (?, ?) ON CONFLICT DO NOTHING",
-    parameters: [route, target],
+  await database.write(queues.map(({ route, target, isInline }) => ({
+    sql: `INSERT INTO queues (route, target, inline) VALUES (?, ?, ?)
+      ON CONFLICT (route, target) DO UPDATE SET inline = excluded.inline WHERE inline <> excluded.inline`,
+    parameters: [route, target, isInline ? 1 : 0],
   })));
   const { rows } = await database.read({ sql: "SELECT id, route, target FROM queues", parameters: [] });
   const ids = new Map(rows.map(({ id, route, target }) => [JSON.stringify([route, target]), id as QueueId]));

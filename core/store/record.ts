@@ -71,6 +71,15 @@ export interface Appended {
 /** A queue's number in the log. */
 export type QueueId = number;
 
+/** What the log knows of a queue from the configuration. */
+export interface QueueDefinition {
+  readonly route: string;
+  /** Empty where the route has a handler. */
+  readonly target: string;
+  /** The handler runs in the process of the engine. */
+  readonly isInline?: boolean;
+}
+
 /** What the scheduler may take at once from one queue. */
 export interface Credit {
   readonly queue: QueueId;
@@ -80,6 +89,11 @@ export interface Credit {
   readonly concurrency?: number;
   readonly rateLimit?: Rate;
   readonly breaker?: BreakerPolicy;
+  /**
+   * Only deliveries that took their process down before, or only others: of a handler in the engine's own process they are
+   * claimed apart. Absent: whichever is due.
+   */
+  readonly suspects?: boolean;
 }
 
 /** The right to settle a delivery, for as long as its token is in the log. */
@@ -111,6 +125,8 @@ export interface Claim {
   readonly nextDueAt?: number;
   /** Which of the queues that were asked still hold something that is due. */
   readonly waiting: readonly QueueId[];
+  /** Which of those whose suspects are claimed apart hold one that may be claimed now. */
+  readonly suspects: readonly QueueId[];
 }
 
 /** The end of one attempt. */

@@ -11,14 +11,10 @@ import { type Death, planReclaim } from "./deliveries.ts";
 export const lostReason = "the engine that ran it is gone";
 
 /**
- * What the death of its engine counts against a delivery that it was running and that has taken down none before.
- *
- * @returns undefined when it was only interrupted
+ * What the death of its engine counts against a delivery that ran in its process and has taken down none before. Who
+ * judges may not know the route.
  */
-export type JudgeLost = (
-  delivery: RunningDelivery,
-  queue: { readonly route: string; readonly target: string },
-) => CountedDeath | undefined;
+export type JudgeLost = (delivery: RunningDelivery, route: string) => CountedDeath;
 
 /** Takes back every claim there is, in one batch. Returns how many there were. */
 export async function recoverClaims(database: Database, at: { now: number; judge?: JudgeLost }): Promise<number> {
@@ -28,21 +24,23 @@ export async function recoverClaims(database: Database, at: { now: number; judge
 }
 
 /**
- * The deaths to count against what one engine, or any, left running. A suspect is not judged here: its death was counted
- * before it began, or it never did.
+ * The deaths to count against what one engine, or any, left running in its own process. A suspect is not judged here: its
+ * death was counted before it began, or it never did. And where one had begun it was that one's doing, so whatever else ran
+ * there was only interrupted.
  */
 export async function judgeRunning(database: Database, lost: { judge?: JudgeLost; boot?: string }): Promise<Death[]> {
   const { judge, boot = null } = lost;
   if (judge === undefined) return [];
   const { rows } = await database.read({
-    sql: `SELECT d.seq, d.token, d.failures, d.deaths, q.route, q.target
+    sql: `SELECT d.seq, d.token, d.failures, d.deaths, q.route
       FROM deliveries AS d CROSS JOIN queues AS q ON q.id = d.queue
-      WHERE d.state = 'running' AND d.deaths = 0 AND (?1 IS NULL OR d.boot = ?1)`,
+      WHERE d.state = 'running' AND d.deaths = 0 AND q.inline = 1 AND (?1 IS NULL OR d.boot = ?1)
+        AND NOT EXISTS (
+          SELECT 1 FROM deliveries AS s WHERE s.state = 'running' AND s.boot = d.boot AND s.due_at > s.claimed_at)`,
     parameters: [boot],
   });
-  return rows.flatMap((row): Death[] => {
+  return rows.map((row): Death => {
     const { failures, deaths } = row as unknown as RunningDelivery;
-    const death = judge({ failures, deaths }, { route: String(row.route), target: String(row.target) });
-    return death === undefined ? [] : [{ seq: row.seq as number, token: row.token as string, ...death }];
+    return { seq: row.seq as number, token: row.token as string, ...judge({ failures, deaths }, String(row.route)) };
   });
 }

@@ -55,6 +55,8 @@ export interface QueuesTable {
   id: Generated<number>;
   route: string;
   target: string;
+  /** 1 where an engine runs the handler in its own process, so that its death may be the handler's doing. */
+  inline: Generated<number>;
   paused_at: number | null;
   paused_reason: string | null;
   /** Breaker: failures in a row. */

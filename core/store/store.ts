@@ -15,6 +15,7 @@ import type {
   Lease,
   NewDelivery,
   NewRequest,
+  QueueDefinition,
   QueueId,
   Redelivery,
   Settlement,
@@ -49,7 +50,7 @@ export interface Store {
   /** How many deliveries of the engine before this one were taken back when the log was opened. */
   readonly recovered: number;
   /** Makes sure that each queue has a row. Returns their numbers in the order asked for. */
-  registerQueues(queues: readonly { route: string; target: string }[]): Promise<QueueId[]>;
+  registerQueues(queues: readonly QueueDefinition[]): Promise<QueueId[]>;
   /**
    * Appends a request with its events and deliveries; concurrent appends share one commit.
    *
@@ -69,10 +70,10 @@ export interface Store {
     claim: { token: string; now: number; monotonic?: () => number },
   ): Promise<Claim>;
   /**
-   * Asks whether a delivery that has waited since its claim may begin, and writes what the death of this engine shall count
-   * against it; its settlement takes that back. False when the lease was lost, or may be by the time of the answer.
+   * Writes what the death of this engine shall count against a delivery that is about to begin; its settlement takes that
+   * back. False when the lease was lost, or may be by the time of the answer.
    */
-  begin(delivery: Lease, begun: { death?: CountedDeath; monotonic: () => number }): Promise<boolean>;
+  begin(delivery: Lease, begun: { death: CountedDeath; monotonic: () => number }): Promise<boolean>;
   /** Ends an attempt. False when the lease was lost: nothing was written. */
   settle(settlement: Settlement): Promise<boolean>;
   /**

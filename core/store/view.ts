@@ -58,6 +58,8 @@ export interface DeliveryRow {
   readonly behind?: string;
   readonly executions: number;
   readonly failures: number;
+  /** Processes that it has taken down. */
+  readonly deaths: number;
   readonly createdAt: number;
   readonly finishedAt?: number;
   readonly lineage: string;

@@ -51,6 +51,19 @@ Deno.test("waitingFor: says each kind in words, and until when where that is kno
     ],
     [ready, { running: 2 }, { kind: "concurrency", reason: "mirror/ci runs 2 at once, at most 2" }],
     [ready, { rateAt: now }, { kind: "rate_limit", reason: "mirror/ci runs at most 10 in 1000 ms", until: 10_100 }],
+    [
+      { ...ready, deaths: 1 },
+      {},
+      {
+        kind: "alone",
+        reason: "the engine died while it ran; it runs when nothing else runs in the engine's process",
+      },
+    ],
+    [
+      { ...ready, deaths: 1 },
+      { destination: { ...destination, kind: "target" } as Destination },
+      { kind: "turn", reason: "next when mirror/ci is looked at again" },
+    ],
     [ready, {}, { kind: "turn", reason: "next when mirror/ci is looked at again" }],
     [{ state: "ready" }, {}, { kind: "turn", reason: "next when mirror/ci is looked at again" }],
   ];

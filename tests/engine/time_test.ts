@@ -173,3 +173,46 @@ Deno.test("time: work that is there when the clock is set back runs at once if i
   await engine.seen("delivery.attempted", undefined, 2);
   assertEquals(attempts(engine), 2);
 });
+
+for (const queues of [1, 60]) {
+  Deno.test(`time: a clock that is set back keeps no rate limit of ${queues} queues closed, in one engine or over a restart`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+    const others = Array.from({ length: queues - 1 }, (_, n) => `other${n}`);
+    const starts: number[] = [];
+    const options = {
+      folder,
+      routes: {
+        work: { from: "app", when: 'body != "probe" && body != "seen"', rate_limit: "1/m" },
+        probe,
+        ...Object.fromEntries(others.map((name) => [name, { from: "app", when: "false" }])),
+      },
+      handlers: {
+        work: () => void starts.push(1),
+        probe: () => {},
+        ...Object.fromEntries(others.map((name) => [name, () => {}])),
+      },
+    };
+    const first = await startEngine(options);
+    for (let n = 0; n < 10; n++) await publish(first, n);
+    first.clock.jump(2 * hourMs); // so that they stay due when it is set back
+    await pass(first, 2 * minuteMs, minuteMs);
+    assertEquals(starts.length, 3);
+    first.clock.jump(-hourMs);
+    await passUnseen(first, 3);
+    await until("one has started by the new time", () => starts.length > 3);
+    await first.weir.stop();
+
+    const before = starts.length;
+    await using second = await startEngine(options); // its clock begins where the first one's began
+    await passUnseen(second, 3);
+    await until("one has started in the second engine", () => starts.length > before);
+  });
+}
+
+/** Lets minutes pass in which nothing comes in that would make the engine look. */
+async function passUnseen(engine: TestEngine, minutes: number): Promise<void> {
+  for (let minute = 0; minute < minutes; minute++) {
+    engine.clock.advance(minuteMs);
+    await engine.weir.publish({ source: "app", type: "t", body: "seen" }); // it goes nowhere: only its commit is waited for
+  }
+}

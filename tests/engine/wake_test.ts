@@ -12,12 +12,13 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
 
 const queueId = 1;
-const nothing: Claim = { deliveries: [], waiting: [] };
+const nothing: Claim = { deliveries: [], waiting: [], suspects: [] };
 
 /** A scheduler whose claims, attempts and settlements wait for the test. */
-function createHeld() {
+function createHeld({ runningMax }: { runningMax?: number } = {}) {
   const clock = createFakeClock();
   const claims: ((claim: Claim) => void)[] = [];
+  const askedOf: number[] = [];
   const attempts: ((report: AttemptReport) => void)[] = [];
   const settlements: { settlement: Settlement; resolve: (held: boolean) => void }[] = [];
   const queue = {
@@ -34,8 +35,15 @@ function createHeld() {
   const generation = { queues: new Map([[queueId, queue]]) } as unknown as Generation;
   const scheduler = createScheduler({
     store: {
-      countDue: () => Promise.resolve([]),
-      claim: () => new Promise((resolve) => claims.push(resolve)),
+      countDue(_, { now }) {
+        askedOf.push(now);
+        clock.advance(10);
+        return Promise.resolve([1]);
+      },
+      claim(_, { now }) {
+        askedOf.push(now);
+        return new Promise((resolve) => claims.push(resolve));
+      },
       begin: () => Promise.resolve(true),
       settle: (settlement) => new Promise((resolve) => settlements.push({ settlement, resolve })),
     },
@@ -44,8 +52,9 @@ function createHeld() {
     random: () => 0,
     makeToken: () => "token",
     observe: () => {},
+    runningMax,
   });
-  return { scheduler, clock, claims, attempts, settlements };
+  return { scheduler, clock, askedOf, claims, attempts, settlements };
 }
 
 const delivery = {
@@ -64,7 +73,7 @@ Deno.test("scheduler: a retry settled while a claim looks everywhere is begun wh
   const { scheduler, clock, claims, attempts, settlements } = createHeld();
   scheduler.start();
   await until("it asks", () => claims.length === 1);
-  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  claims.shift()!({ deliveries: [delivery], waiting: [], suspects: [] });
   await until("it runs", () => attempts.length === 1);
   scheduler.wake();
   await until("a claim is under way", () => claims.length === 1);
@@ -85,13 +94,13 @@ Deno.test("scheduler: an end while a claim is under way that leaves its queue wa
   const { scheduler, claims, attempts, settlements } = createHeld();
   scheduler.start();
   await until("it asks", () => claims.length === 1);
-  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  claims.shift()!({ deliveries: [delivery], waiting: [], suspects: [] });
   await until("it runs", () => attempts.length === 1);
   scheduler.wake([queueId]);
   await until("a claim is under way", () => claims.length === 1);
   attempts.shift()!({ outcome: { kind: "succeeded" } });
   await until("it is being settled", () => settlements.length === 1);
-  claims.shift()!({ deliveries: [], waiting: [queueId] }); // a breaker's probe was that very attempt, say
+  claims.shift()!({ deliveries: [], waiting: [queueId], suspects: [] }); // a breaker's probe was that very attempt, say
   await until("it asks again", () => claims.length === 1);
   claims.shift()!(nothing);
   settlements.shift()!.resolve(true);
@@ -102,7 +111,7 @@ Deno.test("scheduler: a queue that had nothing left is not asked again when some
   const { scheduler, claims, attempts, settlements } = createHeld();
   scheduler.start();
   await until("it asks", () => claims.length === 1);
-  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  claims.shift()!({ deliveries: [delivery], waiting: [], suspects: [] });
   await until("it runs", () => attempts.length === 1);
   attempts.shift()!({ outcome: { kind: "succeeded" } });
   await until("it is being settled", () => settlements.length === 1);
@@ -116,7 +125,7 @@ Deno.test("scheduler: what fails while it stops leaves no timer behind", async (
   const { scheduler, clock, claims, attempts, settlements } = createHeld();
   scheduler.start();
   await until("it asks", () => claims.length === 1);
-  claims.shift()!({ deliveries: [delivery], waiting: [] });
+  claims.shift()!({ deliveries: [delivery], waiting: [], suspects: [] });
   await until("it runs", () => attempts.length === 1);
   const stopping = scheduler.stop(10_000);
   attempts.shift()!({ outcome: { kind: "failed", reason: "not yet" } });
@@ -124,4 +133,13 @@ Deno.test("scheduler: what fails while it stops leaves no timer behind", async (
   settlements.shift()!.resolve(true);
   await stopping;
   assertEquals(clock.waiting, 0);
+});
+
+Deno.test("scheduler: what is counted and what is claimed is asked of one time", async () => {
+  const { scheduler, claims, askedOf } = createHeld({ runningMax: 5 }); // fewer than the queue may run
+  scheduler.start();
+  await until("it claims", () => claims.length === 1);
+  assertEquals(askedOf, [askedOf[0], askedOf[0]], "what falls due in between would be in neither answer");
+  claims.shift()!(nothing);
+  await scheduler.stop(0);
 });

@@ -76,6 +76,19 @@ const promoteNext: (settlement: Settlement) => Statement = ({ delivery }) => ({
 /** Every planted bug. */
 export const plantedBugs: readonly PlantedBug[] = [
   {
+    name: "what is due counted for an earlier time than it is claimed for",
+    seed: 46,
+    store: (store) => ({ ...store, countDue: (credits, { now }) => store.countDue(credits, { now: now - 50 }) }),
+  },
+  {
+    name: "suspects claimed beside others",
+    seed: 20,
+    store: (store) => ({
+      ...store,
+      claim: (credits, claim) => store.claim(credits.map((credit) => ({ ...credit, suspects: undefined })), claim),
+    }),
+  },
+  {
     name: "acknowledged before the commit",
     seed: 1,
     store: (store) => ({

@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../core/domain/clock.ts";
 import type { HttpSource } from "../../core/domain/config.ts";
-import { countDeath } from "../../core/domain/delivery.ts";
+import { countDeath, isSuspect } from "../../core/domain/delivery.ts";
 import { makeId } from "../../core/domain/id.ts";
 import { createGeneration, type Generation, retiredRunners } from "../../core/engine/generation.ts";
 import { createIntake, type Intake, type SourceAtWork } from "../../core/engine/intake.ts";
@@ -86,6 +86,7 @@ export function createMachine(world: World, options: { name: string; workshop: W
       alive: true,
       silentUntil: 0,
       failed: false,
+      suspects: new Map(),
       beGivenUp() {
         // Others may take its work over: what it began so far is beyond recall, as after a death.
         history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
@@ -152,15 +153,25 @@ async function run(
   const opened = await open(database, {
     boot: engine.name,
     now: clock.now(),
-    judgeLost: (delivery, { route: name }) => {
-      const route = world.config.routes.find((each) => each.name === name && each.destinations[0]?.kind === "inline");
-      if (route === undefined) return undefined;
+    judgeLost: (delivery, name) => {
+      const route = world.config.routes.find((each) => each.name === name);
       return countDeath(delivery, route, { now: clock.now(), random: random() });
     },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
-  const store = bug?.store?.(opened, { database, random }) ?? opened;
+  const planted = bug?.store?.(opened, { database, random }) ?? opened;
+  const store: Store = {
+    ...planted,
+    async claim(...asked) {
+      const claim = await planted.claim(...asked);
+      for (const delivery of claim.deliveries) {
+        if (isSuspect(delivery)) engine.suspects.set(delivery.id, kernel.now);
+        else engine.suspects.delete(delivery.id);
+      }
+      return claim;
+    },
+  };
   const generationParts = {
     store,
     runners: {
@@ -177,6 +188,7 @@ async function run(
     generation: () => generation,
     clock,
     random,
+    runningMax: world.swarm.runningMax,
     makeToken: () => `${engine.name}-${world.entropy.below(2 ** 30)}-${world.entropy.below(2 ** 30)}`,
     observe,
   });

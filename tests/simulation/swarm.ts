@@ -87,6 +87,8 @@ export interface Swarm {
   readonly policies: Readonly<Record<string, Policy>>;
   /** How soon what is done with is erased; without it nothing ever is. */
   readonly retention?: Retention;
+  /** Most attempts at once in one engine, where that is few enough to be reached. */
+  readonly runningMax?: number;
   /** The queues that each event must reach, where no configuration lacks one. */
   readonly queues?: readonly string[];
 }
@@ -132,6 +134,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
     policies: Object.fromEntries(Object.keys(full).map((name) => [name, drawPolicy(random)])),
     retention: random.chance(0.3) ? drawRetention(random) : undefined,
     queues: lacking ? undefined : queueNames(full),
+    runningMax: random.chance(0.3) ? 1 + random.below(6) : undefined,
   };
 }
 

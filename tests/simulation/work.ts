@@ -7,6 +7,7 @@ import type { Attempt, Handler, Runner } from "../../core/domain/handler.ts";
 import type { Outcome } from "../../core/domain/outcome.ts";
 import { queueName, type Route } from "../../core/domain/config.ts";
 import type { Rate } from "../../core/domain/duration.ts";
+import { holdMs } from "../../core/engine/isolation.ts";
 import { type EngineLife, epochMs, goesWrong, never, reach, type World } from "./world.ts";
 
 /** For so long after the wall clock was set, batches that were made before may still arrive with the old time. */
@@ -65,6 +66,8 @@ export function createWorkshop(world: World): Workshop {
   const outcomes = new Map<string, Ended[]>();
   const before = new Map<string, Remembered>();
   const running = new Map<string, Set<string>>();
+  /** What runs inline in each engine, with when it was claimed if it is a suspect. */
+  const inline = new Map<EngineLife, Map<string, { suspectSince?: number }>>();
   const startsOf = new Map<string, number[]>();
   let runs = 0;
 
@@ -108,6 +111,7 @@ export function createWorkshop(world: World): Workshop {
       }, { once: true });
     });
     running.get(`${boot} ${queue}`)?.delete(run);
+    inline.get(engine)?.delete(run);
     history.push({ kind: "end", run, outcome: done && outcome.kind === "succeeded" ? "succeeded" : "failed" });
     if (done && outcome.kind === "failed" && outcome.died && proc !== undefined) history.push({ kind: "exit", proc });
     world.trace(`${boot} end ${run} ${done ? outcome.kind : "stopped"}`);
@@ -178,6 +182,7 @@ export function createWorkshop(world: World): Workshop {
     if (pausedAt !== undefined && kernel.now - pausedAt > 16_000) {
       findings.push({ name: "PAUSED-RUN", subject: call.queue, detail: `${run} began although the queue was paused` });
     }
+    if (call.route.startsWith("inline")) checkAlone(engine, { run, call });
     const slot = `${engine.label} ${call.queue}`;
     const busy = running.get(slot) ?? new Set();
     running.set(slot, busy.add(run));
@@ -187,6 +192,22 @@ export function createWorkshop(world: World): Workshop {
     if (busy.size > slots) {
       findings.push({ name: "OVERRUN", subject: call.queue, detail: `${busy.size} at once, the limit is ${slots}` });
     }
+  }
+
+  /** A suspect begins when nothing else runs in its engine, and nothing else begins there for a while. */
+  function checkAlone(engine: EngineLife, { run, call }: { run: string; call: Call }): void {
+    const { findings, kernel } = world;
+    const beside = inline.get(engine) ?? new Map<string, { suspectSince?: number }>();
+    const suspectSince = engine.suspects.get(call.deliveryId);
+    engine.suspects.delete(call.deliveryId);
+    const isHeld = [...beside.values()].some(({ suspectSince = -Infinity }) => kernel.now - suspectSince < holdMs);
+    if (isHeld || (suspectSince !== undefined && beside.size > 0)) {
+      const detail = `began beside ${[...beside.keys()]}, ${
+        suspectSince !== undefined ? "a suspect itself" : "one of them a suspect"
+      }`;
+      findings.push({ name: "NOT-ALONE", subject: run, detail });
+    }
+    inline.set(engine, beside.set(run, { suspectSince }));
   }
 
   /** A full bucket and what flows in during one period: no more can start within it. */

@@ -44,13 +44,12 @@ const logs: Record<string, (database: Database) => Log> = {
 };
 
 function join(database: Database, now: number): Promise<Store> {
-  const judgeLost = (delivery: { failures: number; deaths: number }, { route }: { route: string }) =>
-    route === "inline" ? deathOf(delivery, now) : undefined;
+  const judgeLost = (delivery: { failures: number; deaths: number }) => deathOf(delivery, now);
   return shareLog(database, { boot: uniqueId("boot"), now, idempotencyMs: () => 60_000, judgeLost });
 }
 
 async function queueOf(store: Store, route = "inline"): Promise<QueueId> {
-  return (await store.registerQueues([{ route, target: "" }]))[0]!;
+  return (await store.registerQueues([{ route, target: "", isInline: route === "inline" }]))[0]!;
 }
 
 function counters({ executions, failures, deaths }: ClaimedDelivery): number[] {
@@ -102,13 +101,54 @@ for (const [kind, open] of Object.entries(logs)) {
       assertEquals(await store.begin(first, { death, monotonic }), true);
       assertEquals(await store.begin(first, { death, monotonic }), true); // the answer was lost
       assertEquals(await store.settle(settlement(first, "ready", { dueAt: 10_001 })), true);
-      for (const begun of [{ monotonic }, { death, monotonic }]) assertEquals(await store.begin(first, begun), false);
-      const again = await claimOne(store, queue, 10_001);
-      assertEquals(counters(again), [2, 1, 0]);
-      assertEquals(await store.begin(again, { monotonic }), true);
+      assertEquals(await store.begin(first, { death, monotonic }), false);
+      assertEquals(counters(await claimOne(store, queue, 10_001)), [2, 1, 0]);
     },
   );
 }
+
+for (const [kind, open] of Object.entries(logs)) {
+  testInFolder(
+    `deaths: what ran beside a suspect that had begun was only interrupted [${kind}]`,
+    async (folder) => {
+      await using database = disposable(openSqlite(`${folder}/weir.db`));
+      const log = open(database);
+      let { store, queue, took } = await log.next(1_000);
+      const ids = (await store.append(newRequest([{ queues: [queue] }]))).map(({ eventId }) => eventId);
+      await claimAll(store, queue, 10_000);
+      ({ store, queue } = await log.next(20_000));
+      ids.push(...(await store.append(newRequest([{ queues: [queue] }]))).map(({ eventId }) => eventId));
+      const claimed = await claimAll(store, queue, 30_000);
+      const suspect = claimed.find(({ deaths }) => deaths > 0)!;
+      await store.begin(suspect, { death: deathOf(suspect, 30_000), monotonic });
+
+      ({ store, queue, took } = await log.next(40_000));
+      assertEquals(took, 2);
+      const after = await claimAll(store, queue, 50_000);
+      assertEquals(ids.map((id) => counters(after.find(({ event }) => event.id === id)!)), [[3, 2, 2], [2, 0, 0]]);
+    },
+  );
+}
+
+testInFolder(
+  "beat: a death is counted by whoever takes over, even without that route in its configuration",
+  async (folder) => {
+    await using database = disposable(openSqlite(`${folder}/weir.db`));
+    const dying = await join(database, 1_000);
+    const queue = await queueOf(dying);
+    await dying.append(newRequest({ queues: [queue] }));
+    await claimOne(dying, queue);
+    const other = await shareLog(database, {
+      boot: uniqueId("boot"),
+      now: 20_000,
+      idempotencyMs: () => 60_000,
+      judgeLost: (delivery) => countDeath(delivery, undefined, { now: 20_000, random: 0 }),
+    });
+    await other.beat({ now: 20_000, monotonic: 0 });
+    assertEquals(await other.beat({ now: 20_000, monotonic: takeoverMs }), 1);
+    assertEquals(counters(await claimOne(other, queue, 20_001)), [2, 1, 1]);
+  },
+);
 
 testInFolder(
   "beat: nothing is counted against the work of an engine that lives after all, nor for other routes",
@@ -133,13 +173,14 @@ testInFolder(
     assertEquals(await other.beat({ now: 20_000, monotonic: takeoverMs }), 0);
     const { rows: [row] } = await database.read({ sql: "SELECT sum(deaths) AS n FROM deliveries", parameters: [] });
     assertEquals(row, { n: 0 });
-    assertEquals(await slow.begin(held, { monotonic }), true);
+    assertEquals(await slow.settle(settlement(held, "ready", { dueAt: 20_000 })), true);
+    const again = await claimOne(slow, inline, 20_000);
 
     beforeWrite = () => Promise.resolve();
     await other.beat({ now: 30_000, monotonic: takeoverMs + 1 });
     assertEquals(await other.beat({ now: 30_000, monotonic: 2 * takeoverMs + 1 }), 2);
     assertEquals(counters(await claimOne(other, script, 30_000)), [2, 0, 0]);
-    assertEquals(counters(await claimOne(other, inline, 40_000)), [2, 1, 1]);
+    assertEquals(counters(await claimOne(other, inline, 40_000)), [again.executions + 1, again.failures + 1, 1]);
   },
 );
 
@@ -153,8 +194,9 @@ testInFolder(
     await store.append(newRequest({ queues: [queue] }));
     const delivery = await claimOne(store, queue);
     const readings = [0, takeoverMs];
-    assertEquals(await store.begin(delivery, { monotonic: () => readings.shift()! }), false);
-    assertEquals(await store.begin(delivery, { monotonic }), true);
+    const death = deathOf(delivery, 10_000);
+    assertEquals(await store.begin(delivery, { death, monotonic: () => readings.shift()! }), false);
+    assertEquals(await store.begin(delivery, { death, monotonic }), true);
   },
 );
 

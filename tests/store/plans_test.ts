@@ -70,6 +70,9 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "deliveries USING COVERING INDEX deliveries_running (queue=?)",
     "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
   ]],
+  ["claim a suspect", planClaim([{ ...limited, suspects: true }], claim).statements, [
+    "deliveries USING INDEX deliveries_suspect (queue=? AND due_at<?)",
+  ]],
   ["count what is due", planCountDue([limited], 5_000).statements, [
     "queues USING INTEGER PRIMARY KEY (rowid=?)",
     "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
@@ -78,7 +81,7 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "queues USING INTEGER PRIMARY KEY (rowid=?)",
     followers,
   ]],
-  ["begin", [death, undefined].flatMap((death) => planBegin(claimed, death).statements), [
+  ["begin", planBegin(claimed, death).statements, [
     "deliveries USING INTEGER PRIMARY KEY (rowid=?)",
   ]],
   ["resume", planResume("x", { now: 1 }).statements, ["deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)"]],

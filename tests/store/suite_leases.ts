@@ -63,6 +63,7 @@ export const leaseTests: Record<string, StoreTest> = {
       deliveries: [],
       nextDueAt: undefined,
       waiting: [],
+      suspects: [],
     });
   },
 

@@ -1,0 +1,198 @@
+/**
+ * What may have taken an engine down has its process for itself, and neither hurts the others nor gets past what holds
+ * its queue.
+ */
+
+import { assertEquals } from "@std/assert";
+import type { Handler, RoutesFile } from "weir";
+import { holdMs, restMs } from "../../core/engine/isolation.ts";
+import { startEngine, type TestEngine } from "../support/engine.ts";
+import { until } from "../support/until.ts";
+import { claimAndDie } from "./claim_and_die.ts";
+
+const retry = { attempts: 10, schedule: ["1s"], jitter: 0 };
+const grim = { from: "app", when: "event.type == 'grim'", retry } as const;
+const other = { from: "app", when: "event.type == 'other'", retry } as const;
+
+/** Handlers that end when the test says so, and what they began. */
+function createWorkshop() {
+  const began: string[] = [];
+  const ends = new Map<string, (outcome: "succeeded" | "rejected") => void>();
+  let isOver = false;
+  const handler: Handler = async (event, { reject }) => {
+    const name = `${event.type} ${event.body}`;
+    began.push(name);
+    if (isOver) return;
+    const { promise, resolve } = Promise.withResolvers<"succeeded" | "rejected">();
+    ends.set(name, resolve);
+    if (await promise === "rejected") throw reject("no");
+  };
+  return {
+    began,
+    handler,
+    async hasBegun(...names: string[]) {
+      await until(`${names} began`, () => began.length >= names.length);
+      assertEquals(began, names);
+    },
+    end(name: string, outcome: "succeeded" | "rejected" = "succeeded") {
+      ends.get(name)!(outcome);
+    },
+    endAll() {
+      isOver = true;
+      for (const end of ends.values()) end("succeeded");
+    },
+  };
+}
+
+interface Rig extends AsyncDisposable {
+  readonly engine: TestEngine;
+  readonly workshop: ReturnType<typeof createWorkshop>;
+}
+
+/** An engine on a log in which `count` events of the route `grim` were running when the engine before it died. */
+async function startWithSuspects(
+  count: number,
+  routes: Record<string, NonNullable<RoutesFile["routes"]>[string]>,
+): Promise<Rig> {
+  const workshop = createWorkshop();
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const handlers = Object.fromEntries(Object.keys(routes).map((name) => [name, workshop.handler]));
+  const { rate_limit: _, ...unlimited } = routes.grim!;
+  const first = await startEngine({ folder, routes: { ...routes, grim: { ...unlimited, delay: "1h" } }, handlers });
+  for (let n = 1; n <= count; n++) await first.weir.publish({ source: "app", type: "grim", body: n });
+  await first.weir.stop();
+  await claimAndDie(folder, ["grim"], first.clock.now() + 7_200_000);
+  const engine = await startEngine({ folder, routes, handlers });
+  return {
+    engine,
+    workshop,
+    async [Symbol.asyncDispose]() {
+      workshop.endAll(); // or a test that fails would wait for them
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** When the suspects have waited as their schedule says. */
+const dueMs = 1_001;
+
+/** Nothing more happens without the test: every claim that was asked for has been answered. */
+async function settles({ weir, clock }: TestEngine): Promise<void> {
+  for (let n = 0; n < 3; n++) {
+    clock.advance(1);
+    await weir.publish({ source: "app", type: "nobody's", body: n }); // its answer comes behind theirs
+  }
+}
+
+Deno.test("isolation: a suspect runs alone, and others have their turn before the next", async () => {
+  await using rig = await startWithSuspects(3, { grim, other });
+  const { engine, workshop } = rig;
+  engine.clock.advance(dueMs);
+  await workshop.hasBegun("grim 1");
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  await settles(engine);
+  assertEquals(workshop.began, ["grim 1"]);
+
+  workshop.end("grim 1");
+  await workshop.hasBegun("grim 1", "other 1");
+  await engine.weir.publish({ source: "app", type: "other", body: 2 }); // held back now: two suspects wait
+  await settles(engine);
+  workshop.end("other 1");
+  await workshop.hasBegun("grim 1", "other 1", "grim 2");
+  workshop.end("grim 2");
+  await workshop.hasBegun("grim 1", "other 1", "grim 2", "grim 3");
+  workshop.end("grim 3");
+  await workshop.hasBegun("grim 1", "other 1", "grim 2", "grim 3", "other 2");
+});
+
+Deno.test("isolation: a suspect that takes long does not hold the others up, and the next waits for its end", async () => {
+  await using rig = await startWithSuspects(2, { grim: { ...grim, timeout: "1h" }, other });
+  const { engine, workshop } = rig;
+  engine.clock.advance(dueMs);
+  await workshop.hasBegun("grim 1");
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  engine.clock.advance(holdMs - 10);
+  await settles(engine);
+  assertEquals(workshop.began, ["grim 1"]);
+  engine.clock.advance(10);
+  await workshop.hasBegun("grim 1", "other 1");
+  workshop.end("other 1");
+  await engine.weir.publish({ source: "app", type: "other", body: 2 });
+  await workshop.hasBegun("grim 1", "other 1", "other 2");
+  workshop.end("other 2");
+  await settles(engine);
+  workshop.end("grim 1");
+  await workshop.hasBegun("grim 1", "other 1", "other 2", "grim 2");
+});
+
+Deno.test("isolation: a suspect that finds no free moment holds the others back for a while only, again and again", async () => {
+  const routes = { grim, other: { ...other, timeout: "1h" } };
+  await using rig = await startWithSuspects(1, routes);
+  const { engine, workshop } = rig;
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  await workshop.hasBegun("other 1"); // and goes on
+  engine.clock.advance(dueMs);
+  await settles(engine);
+  await engine.weir.publish({ source: "app", type: "other", body: 2 });
+  await settles(engine);
+  assertEquals(workshop.began, ["other 1"]);
+  engine.clock.advance(holdMs);
+  await workshop.hasBegun("other 1", "other 2");
+  await engine.weir.publish({ source: "app", type: "other", body: 3 });
+  await workshop.hasBegun("other 1", "other 2", "other 3");
+
+  engine.clock.advance(restMs);
+  workshop.end("other 2");
+  await settles(engine);
+  await engine.weir.publish({ source: "app", type: "other", body: 4 });
+  await settles(engine);
+  assertEquals(workshop.began.length, 3);
+  workshop.end("other 3");
+  workshop.end("other 1");
+  await workshop.hasBegun("other 1", "other 2", "other 3", "grim 1");
+  workshop.end("grim 1");
+  await workshop.hasBegun("other 1", "other 2", "other 3", "grim 1", "other 4");
+});
+
+Deno.test("isolation: a suspect that halts its queue keeps the ones behind it from beginning", async () => {
+  await using rig = await startWithSuspects(3, { grim: { ...grim, on_exhausted: "halt" } });
+  const { engine, workshop } = rig;
+  engine.clock.advance(dueMs);
+  await workshop.hasBegun("grim 1");
+  workshop.end("grim 1", "rejected");
+  await engine.seen("delivery.attempted", ({ state }) => state === "parked");
+  await settles(engine);
+  assertEquals(workshop.began, ["grim 1"]);
+});
+
+Deno.test("isolation: suspects start no faster than their rate limit", async () => {
+  const routes = { grim: { ...grim, rate_limit: "1/m" }, other: { ...other, timeout: "1h" } };
+  await using rig = await startWithSuspects(3, routes);
+  const { engine, workshop } = rig;
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  await workshop.hasBegun("other 1");
+  engine.clock.advance(dueMs + 600_000);
+  await settles(engine);
+  workshop.end("other 1");
+  await workshop.hasBegun("other 1", "grim 1");
+  workshop.end("grim 1");
+  await engine.seen("delivery.attempted", ({ queue }) => queue === "grim");
+  await settles(engine);
+  assertEquals(workshop.began, ["other 1", "grim 1"]);
+  engine.clock.advance(60_000);
+  await workshop.hasBegun("other 1", "grim 1", "grim 2");
+});
+
+Deno.test("isolation: a stop begins no suspect", async () => {
+  await using rig = await startWithSuspects(2, { grim, other });
+  const { engine, workshop } = rig;
+  engine.clock.advance(dueMs);
+  await workshop.hasBegun("grim 1");
+  const stopping = engine.weir.stop({ graceMs: 0 });
+  await until("it has told it", () => {
+    engine.clock.advance(1);
+    return engine.observed.some(({ kind }) => kind === "delivery.attempted");
+  });
+  await stopping;
+  assertEquals(workshop.began, ["grim 1"]);
+});
