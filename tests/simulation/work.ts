@@ -153,7 +153,9 @@ export function createWorkshop(world: World): Workshop {
     const known = before.get(call.deliveryId);
     if (known !== undefined && call.attempt > known.attempt && known.endedAt > world.jumpedAt + strayMs) {
       const waitedMs = kernel.now - known.endedAt;
-      const expectedMs = Math.max(known.delayMsMin, known.engine.alive ? known.askedMs : 0);
+      // Who counted the death of its engine may have had a configuration without its route, and so no schedule.
+      const isUnscheduled = !known.engine.alive && world.swarm.queues === undefined;
+      const expectedMs = isUnscheduled ? 0 : Math.max(known.delayMsMin, known.engine.alive ? known.askedMs : 0);
       if (waitedMs < expectedMs) {
         const detail = `attempt ${call.attempt} came ${waitedMs} ms after a failure, expected ${expectedMs}`;
         findings.push({ name: "EARLY", subject: call.deliveryId, detail });
