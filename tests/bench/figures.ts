@@ -25,6 +25,8 @@ export const figures = {
   "generator.ceiling": { title: "load generator against a static responder, of wire", unit: "x" },
   "wire.rate": { title: "wire", unit: "/s" },
   "wire.cpu": { title: "wire, CPU per request", unit: "ms" },
+  "durable.ingest": { title: "wire with one durable row of an unindexed table, of wire", unit: "x" },
+  "durable.cpu": { title: "… CPU per request", unit: "ms" },
   "paused.ingest": { title: "ingest, handlers paused, of wire", unit: "x", bar: { atLeast: 0.95 } },
   "paused.cpu": { title: "ingest alone, CPU per event", unit: "ms" },
   "inline.ingest": { title: "ingest, inline handler running, of wire", unit: "x", bar: { atLeast: 0.7 } },

@@ -39,6 +39,8 @@ export interface Rig extends AsyncDisposable {
   readonly folder: string;
   readonly sinkPort: number;
   readonly wire: Server;
+  /** The yardstick that also stores what it has read. */
+  readonly durableWire: Server;
   readonly responder: Server;
   /** Sends a run of requests and insists that all were accepted. */
   load(server: Server, order: Partial<LoadOrder>): Promise<LoadReport>;
@@ -70,9 +72,10 @@ export const keys = 1_000;
 /** Starts the parts that all workloads share. */
 export async function createRig(sizes: Sizes): Promise<Rig> {
   const folder = await Deno.makeTempDir({ prefix: "weir-bench-" });
-  const [generator, wire, responder, sink] = await Promise.all([
+  const [generator, wire, durableWire, responder, sink] = await Promise.all([
     startProcess<unknown>("load_generator.ts"),
     startProcess<{ port: number }>("wire.ts"),
+    startProcess<{ port: number }>("durable_wire.ts", { args: [folder] }),
     startProcess<{ port: number }>("static_responder.ts"),
     startProcess<{ port: number }>("sink.ts"),
   ]);
@@ -114,19 +117,21 @@ export async function createRig(sizes: Sizes): Promise<Rig> {
   }
 
   await load(wire, { count: sizes.wireEvents });
+  await load(durableWire, { count: sizes.wireEvents });
   await load(responder, { count: sizes.wireEvents });
   return {
     sizes,
     folder,
     sinkPort: sink.hello.port,
     wire,
+    durableWire,
     responder,
     load,
     measureWire: async () => rateOf(await load(wire, { count: sizes.wireEvents })),
     interrupt: () => void generator.end(),
     withEngine,
     async [Symbol.asyncDispose]() {
-      await Promise.all([generator, wire, responder, sink].map((process) => process.end()));
+      await Promise.all([generator, wire, durableWire, responder, sink].map((process) => process.end()));
       await Deno.remove(folder, { recursive: true });
     },
   };
