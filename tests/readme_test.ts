@@ -20,7 +20,7 @@ import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { bulkRowsMax } from "../core/engine/bulk.ts";
 import { freeBytesMin } from "../core/engine/disk_guard.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
-import { holdMs } from "../core/engine/isolation.ts";
+import { holdMs, holdsMax, restMs } from "../core/engine/isolation.ts";
 import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
@@ -59,7 +59,10 @@ const limits: readonly (readonly [string, string])[] = [
   ["event type", `${typeLengthMax} characters, the rest is cut`],
   ["secret, at least", `${secretBytesMin} bytes`],
   ["one commit", `${groupItemsMax} operations, ${kib(groupBytesMax)} of bodies`],
-  ["attempts at once", `${attemptsAtOnceMax}; 10 per queue unless \`concurrency\` says otherwise`],
+  [
+    "attempts at once",
+    `${attemptsAtOnceMax}, and one that may be fatal; 10 per queue unless \`concurrency\` says otherwise`,
+  ],
   [
     "attempts of a delivery",
     `${defaultRetry.attempts} over ${formatDuration(defaultRetry.scheduleMs.reduce((a, b) => a + b))}`,
@@ -70,7 +73,9 @@ const limits: readonly (readonly [string, string])[] = [
   ["processes that a delivery may take down", `${deathsMax}, then it is dead as poison`],
   [
     "handlers of a program, held back for a fatal one",
-    `${formatDuration(holdMs)} while it runs; ${formatDuration(holdMs)} a minute while it waits`,
+    `${formatDuration(holdMs)} while it runs; while it waits ${holdsMax} times ${formatDuration(holdMs)}, ${
+      formatDuration(restMs)
+    } apart`,
   ],
   ["output kept of an attempt", kib(outputCharsMax)],
   ["result kept of a handler", kib(resultLengthMax)],

@@ -2,9 +2,9 @@
  * When an inline suspect may run: a delivery that may have taken an engine down has this process for itself, so that the
  * next death can only be its doing. It is claimed when nothing else runs here, so whatever holds its queue holds it too.
  *
- * Neither may it hurt the others. They are held back for {@link holdMs} while it runs, and for as long where suspects wait
- * in vain for a moment at which nothing runs; then they go on, beside it if need be. What dies with a suspect is not
- * counted against those that run beside it.
+ * Neither may hurt the other. Others are held back for {@link holdMs} while a suspect runs, and for as long where suspects
+ * find no moment at which nothing runs; then they go on, beside it if need be. And a suspect for which they were held back
+ * {@link holdsMax} times in vain, because what runs takes longer than that, runs beside them.
  */
 
 import type { Clock } from "../domain/clock.ts";
@@ -16,92 +16,116 @@ export const holdMs = 5_000;
 /** How long they go on before they are held back once more for suspects that wait. */
 export const restMs = 50_000;
 
+/** How often that is done in vain before a suspect runs beside others. */
+export const holdsMax = 3;
+
 /** See {@link createIsolation}. */
 export interface Isolation {
   /** Whether nothing but suspects may begin here now. */
   readonly holds: boolean;
-  /** Whether a suspect needs one of the places that the engine has for attempts. */
-  readonly needsPlace: boolean;
   /** Whether there is anything to see to when an attempt has ended. */
   readonly isConcerned: boolean;
-  /** The queues that were asked and those of them that hold a suspect. */
+  /** The queues that were asked and those of them that hold a suspect which nothing but the others keeps from running. */
   found(asked: Iterable<QueueId>, suspects: readonly QueueId[]): void;
-  /** The queue of the suspect whose turn it is now, if it is anybody's. It may be held back for one that waits. */
+  /**
+   * To be asked once the others had their turn: whose suspect may begin now, if anybody's. Its queue then waits no more
+   * until it is found again. Where suspects have to wait, the others may be held back from now on, and also be let go.
+   */
   turn(): QueueId | undefined;
   /** An attempt begins in this process; the returned function says that its end is in the log. */
   began(isSuspect: boolean): () => void;
-  /** Holds nobody back any more. */
+  /** Nobody is held back any more, and no suspect begins. */
   stop(): void;
 }
 
 /**
  * Makes the isolation of one engine.
  *
- * @param options `released` is called whenever others may begin again
+ * @param options `changed` is called when others may begin again, or suspects may be seen to once more
  */
-export function createIsolation({ clock, released }: { clock: Clock; released: () => void }): Isolation {
+export function createIsolation({ clock, changed }: { clock: Clock; changed: () => void }): Isolation {
   /** The one that waits for longest first. */
   const waiting = new Set<QueueId>();
   let running = 0;
   let suspectRuns = false;
   /** `servesUntil`: the others were stopped for it, so until then one suspect follows the other. */
-  let hold: { readonly servesUntil?: number; readonly cancelTimer: () => void } | undefined;
+  let hold: { readonly servesUntil?: number } | undefined;
+  let inVain = 0;
   let restsUntil = -Infinity;
+  let isStopped = false;
+  let cancelTimer = (): void => {};
+
+  function wakeIn(ms: number, wake: () => void): void {
+    cancelTimer();
+    cancelTimer = clock.timer(ms, wake);
+  }
 
   function holdBack(servesUntil: number | undefined): void {
-    hold?.cancelTimer();
-    hold = { servesUntil, cancelTimer: clock.timer(holdMs, release) };
+    if (isStopped) return;
+    hold = { servesUntil };
+    wakeIn(holdMs, letGo);
   }
 
-  function end(): void {
-    if (hold?.servesUntil !== undefined) restsUntil = clock.monotonic() + restMs;
-    hold?.cancelTimer();
+  function letGo(): void {
+    cancelTimer();
+    if (hold?.servesUntil !== undefined) {
+      restsUntil = clock.monotonic() + restMs;
+      if (!suspectRuns) inVain++;
+    }
     hold = undefined;
+    changed();
   }
 
-  function release(): void {
-    end();
-    released();
+  function mayBegin(): boolean {
+    if (isStopped || suspectRuns) return false;
+    const now = clock.monotonic();
+    if (hold !== undefined) {
+      const isOver = waiting.size === 0 || (hold.servesUntil !== undefined && now >= hold.servesUntil);
+      if (isOver) letGo(); // and now it is the turn of the others
+      return !isOver && running === 0;
+    }
+    if (running === 0 || inVain >= holdsMax) return true;
+    if (waiting.size === 0) return false;
+    if (now >= restsUntil) holdBack(now + holdMs);
+    else wakeIn(restsUntil - now, changed);
+    return false;
   }
 
   return {
     get holds() {
       return hold !== undefined;
     },
-    get needsPlace() {
-      return waiting.size > 0 && running === 0;
-    },
     get isConcerned() {
       return hold !== undefined || waiting.size > 0;
     },
     found(asked, suspects) {
-      for (const queue of asked) waiting.delete(queue);
+      for (const queue of asked) if (!suspects.includes(queue)) waiting.delete(queue);
       for (const queue of suspects) waiting.add(queue);
     },
     turn() {
-      if (suspectRuns) return undefined;
+      if (!mayBegin()) return undefined;
       const [first] = waiting;
-      const now = clock.monotonic();
-      if (hold !== undefined && (first === undefined || now >= hold.servesUntil!)) {
-        release(); // the others first
-        return undefined;
-      }
-      if (running === 0) return first;
-      if (first !== undefined && hold === undefined && now >= restsUntil) holdBack(now + holdMs);
+      if (first !== undefined) waiting.delete(first);
+      return first;
     },
     began(isSuspect) {
       running++;
       if (isSuspect) {
         suspectRuns = true;
+        inVain = 0;
         holdBack(hold?.servesUntil);
       }
       return () => {
         running--;
         if (!isSuspect) return;
         suspectRuns = false;
-        if (hold !== undefined && hold.servesUntil === undefined) release();
+        if (hold !== undefined && hold.servesUntil === undefined) letGo();
       };
     },
-    stop: end,
+    stop() {
+      isStopped = true;
+      hold = undefined;
+      cancelTimer();
+    },
   };
 }

@@ -14,7 +14,7 @@ import type { Generation, Queue } from "./generation.ts";
 import { createIsolation } from "./isolation.ts";
 import type { Observer } from "./observer.ts";
 
-/** Most attempts at once over all queues, unless another number is given. */
+/** Most attempts at once over all queues, unless another number is given; a suspect may be one more. */
 export const attemptsAtOnceMax = 512;
 
 /** How long before the end of the grace an attempt is told to stop. */
@@ -73,13 +73,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
   let restless: Set<QueueId> | "all" = "all";
   const stopping = new AbortController();
-  const isolation = createIsolation({ clock, released: () => lookSoon() });
+  const isolation = createIsolation({ clock, changed: () => lookSoon() });
   let open = false;
   let looking: Promise<void> | undefined;
   let ticking: Promise<void> = Promise.resolve();
   let lookAgain = false;
-  /** Whether the next look leaves a place for a suspect that waits for one. */
-  let keepsPlace = true;
   let isResting = false;
   let nextLookAt = Infinity;
   let cancelTimer = (): void => {};
@@ -96,9 +94,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
   async function credits(
     generation: Generation,
-    { asked, free, now }: { asked: ReadonlySet<QueueId>; free: number; now: number },
+    { asked, now }: { asked: ReadonlySet<QueueId>; now: number },
   ): Promise<Credit[]> {
     const { queues } = generation;
+    const free = runningMax - running;
     if (free <= 0) return [];
     const own = [...asked].flatMap((id): Credit[] => {
       const credit = creditOf(generation, id);
@@ -126,18 +125,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (isWhole) forgetTimer();
     // One time for all that is asked: what fell due between a count and the claim would be in neither, nor in what is next.
     const now = clock.now();
-    const kept = keepsPlace && isolation.needsPlace ? 1 : 0;
-    keepsPlace = true;
     try {
-      const wanted = await credits(generation, { asked, free: runningMax - running - kept, now });
+      const wanted = await credits(generation, { asked, now });
       if (wanted.length > 0) {
         await claim(wanted, { generation, now });
         for (const { queue } of wanted) asked.delete(queue);
       }
-      if (!await claimSuspect({ generation, now }) && kept > 0) {
-        keepsPlace = false; // the others may have it
-        lookSoon();
-      }
+      await claimSuspect({ generation, now });
       for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
     } catch (error) {
       restless = "all";
@@ -162,16 +156,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return deliveries.length;
   }
 
-  /** Whoever may begin beside others has done so by now; a suspect begins only when nobody has. Returns whether one does. */
-  async function claimSuspect(look: { generation: Generation; now: number }): Promise<boolean> {
-    for (let queue = isolation.turn(); queue !== undefined && running < runningMax; queue = isolation.turn()) {
+  /** Whoever may begin beside others has had the chance by now. There is one place more than others have, or they would keep it. */
+  async function claimSuspect(look: { generation: Generation; now: number }): Promise<void> {
+    for (let queue = isolation.turn(); queue !== undefined; queue = isolation.turn()) {
       const credit = creditOf(look.generation, queue);
-      const brought = credit && await claim([{ ...credit, limit: 1, suspects: true }], look);
-      if (brought) return true;
-      isolation.found([queue], []); // something else holds it: it is asked again with its queue
+      if (credit !== undefined && await claim([{ ...credit, limit: 1, suspects: true }], look) > 0) return;
+      isolation.found([queue], []); // something else holds it: it is found again when its queue is asked
       disturb(queue);
     }
-    return false;
   }
 
   function launch(delivery: ClaimedDelivery, queue: Queue): void {

@@ -33,13 +33,18 @@ const isHeld = (now: string, longest: string): string =>
 const startsHeld = (now: string, of: { rateAt: string; spacing: string; period: string }): string =>
   `CAST((${now} - max(${spentTo(now, of.rateAt)}, ${now} - ${of.period}) + 0.001) / ${of.spacing} AS INTEGER)`;
 
+/** Suspects have an index of their own, which is nearly always empty: nobody looks through a backlog for one. */
+const suspects = `FROM deliveries INDEXED BY deliveries_suspect WHERE deaths > 0 AND`;
+
+/** Where starts are rationed, the others would take each one that a suspect of their queue waits for. */
+const othersInTurn = `FROM deliveries WHERE deaths = 0
+  AND NOT EXISTS (SELECT 1 ${suspects} queue = ?4 AND state = 'ready' AND due_at <= ?3) AND`;
+
 /** Which of a queue's deliveries a credit is for. */
-function rowsOf({ suspects }: Pick<Credit, "suspects">): string {
-  if (suspects === undefined) return "FROM deliveries WHERE";
-  // Suspects have an index of their own, which is nearly always empty: nobody looks through a backlog for one.
-  return suspects
-    ? "FROM deliveries INDEXED BY deliveries_suspect WHERE deaths > 0 AND"
-    : "FROM deliveries WHERE deaths = 0 AND";
+function rowsOf(credit: Credit): string {
+  if (credit.suspects === undefined) return "FROM deliveries WHERE";
+  if (credit.suspects) return suspects;
+  return credit.rateLimit === undefined ? "FROM deliveries WHERE deaths = 0 AND" : othersInTurn;
 }
 
 /**

@@ -25,8 +25,7 @@ export async function recoverClaims(database: Database, at: { now: number; judge
 
 /**
  * The deaths to count against what one engine, or any, left running in its own process. A suspect is not judged here: its
- * death was counted before it began, or it never did. And where one had begun it was that one's doing, so whatever else ran
- * there was only interrupted.
+ * death was counted before it began, or it never did.
  */
 export async function judgeRunning(database: Database, lost: { judge?: JudgeLost; boot?: string }): Promise<Death[]> {
   const { judge, boot = null } = lost;
@@ -34,9 +33,7 @@ export async function judgeRunning(database: Database, lost: { judge?: JudgeLost
   const { rows } = await database.read({
     sql: `SELECT d.seq, d.token, d.failures, d.deaths, q.route
       FROM deliveries AS d CROSS JOIN queues AS q ON q.id = d.queue
-      WHERE d.state = 'running' AND d.deaths = 0 AND q.inline = 1 AND (?1 IS NULL OR d.boot = ?1)
-        AND NOT EXISTS (
-          SELECT 1 FROM deliveries AS s WHERE s.state = 'running' AND s.boot = d.boot AND s.due_at > s.claimed_at)`,
+      WHERE d.state = 'running' AND d.deaths = 0 AND q.inline = 1 AND (?1 IS NULL OR d.boot = ?1)`,
     parameters: [boot],
   });
   return rows.map((row): Death => {

@@ -5,7 +5,7 @@
 
 import { assertEquals } from "@std/assert";
 import type { Handler, RoutesFile } from "weir";
-import { holdMs, restMs } from "../../core/engine/isolation.ts";
+import { holdMs, holdsMax, restMs } from "../../core/engine/isolation.ts";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 import { until } from "../support/until.ts";
 import { claimAndDie } from "./claim_and_die.ts";
@@ -49,19 +49,24 @@ interface Rig extends AsyncDisposable {
   readonly workshop: ReturnType<typeof createWorkshop>;
 }
 
-/** An engine on a log in which `count` events of the route `grim` were running when the engine before it died. */
+/** An engine on a log in which `count` events of each of some routes were running when the engine before it died. */
 async function startWithSuspects(
   count: number,
   routes: Record<string, NonNullable<RoutesFile["routes"]>[string]>,
+  fatal: readonly string[] = ["grim"],
 ): Promise<Rig> {
   const workshop = createWorkshop();
   const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
   const handlers = Object.fromEntries(Object.keys(routes).map((name) => [name, workshop.handler]));
-  const { rate_limit: _, ...unlimited } = routes.grim!;
-  const first = await startEngine({ folder, routes: { ...routes, grim: { ...unlimited, delay: "1h" } }, handlers });
-  for (let n = 1; n <= count; n++) await first.weir.publish({ source: "app", type: "grim", body: n });
+  const later = Object.fromEntries(
+    Object.entries(routes).map(([name, { rate_limit: _, ...unlimited }]) => [name, { ...unlimited, delay: "1h" }]),
+  );
+  const first = await startEngine({ folder, routes: later, handlers });
+  for (let n = 1; n <= count; n++) {
+    for (const type of fatal) await first.weir.publish({ source: "app", type, body: n });
+  }
   await first.weir.stop();
-  await claimAndDie(folder, ["grim"], first.clock.now() + 7_200_000);
+  await claimAndDie(folder, fatal, first.clock.now() + 7_200_000);
   const engine = await startEngine({ folder, routes, handlers });
   return {
     engine,
@@ -183,6 +188,53 @@ Deno.test("isolation: suspects start no faster than their rate limit", async () 
   await workshop.hasBegun("other 1", "grim 1", "grim 2");
 });
 
+Deno.test("isolation: of a queue with a rate limit the suspect has the next start, however many wait beside it", async () => {
+  await using rig = await startWithSuspects(1, { grim: { ...grim, rate_limit: "1/m" } });
+  const { engine, workshop } = rig;
+  engine.clock.advance(900); // the suspect is not due yet
+  for (let n = 2; n <= 4; n++) await engine.weir.publish({ source: "app", type: "grim", body: n });
+  await workshop.hasBegun("grim 2");
+  workshop.end("grim 2");
+  engine.clock.advance(60_000);
+  await workshop.hasBegun("grim 2", "grim 1");
+  workshop.end("grim 1");
+  await engine.seen("delivery.attempted", undefined, 2);
+  engine.clock.advance(60_000);
+  await workshop.hasBegun("grim 2", "grim 1", "grim 3");
+});
+
+Deno.test("isolation: a suspect for which others were held back three times in vain runs beside them", async () => {
+  const routes = { grim, other: { ...other, timeout: "1h" } };
+  await using rig = await startWithSuspects(1, routes);
+  const { engine, workshop } = rig;
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  await workshop.hasBegun("other 1"); // and goes on
+  engine.clock.advance(dueMs);
+  await settles(engine);
+  for (let hold = 1; hold <= holdsMax; hold++) {
+    assertEquals(workshop.began, ["other 1"]);
+    engine.clock.advance(holdMs);
+    await settles(engine);
+    if (hold < holdsMax) engine.clock.advance(restMs);
+    await settles(engine);
+  }
+  await workshop.hasBegun("other 1", "grim 1");
+});
+
+Deno.test("isolation: suspects of different queues take turns", async () => {
+  const routes = { grim, other };
+  await using rig = await startWithSuspects(3, routes, ["grim", "other"]);
+  const { engine, workshop } = rig;
+  engine.clock.advance(dueMs);
+  for (let n = 1; n <= 6; n++) {
+    await until("the next began", () => workshop.began.length === n);
+    workshop.end(workshop.began.at(-1)!);
+  }
+  const turns = workshop.began.map((name) => name.split(" ")[0]);
+  assertEquals(turns.slice(0, 2).sort(), ["grim", "other"]);
+  assertEquals(turns, [...turns.slice(0, 2), ...turns.slice(0, 2), ...turns.slice(0, 2)]);
+});
+
 Deno.test("isolation: a stop begins no suspect", async () => {
   await using rig = await startWithSuspects(2, { grim, other });
   const { engine, workshop } = rig;
@@ -195,4 +247,5 @@ Deno.test("isolation: a stop begins no suspect", async () => {
   });
   await stopping;
   assertEquals(workshop.began, ["grim 1"]);
+  assertEquals(engine.clock.waiting, 0, "nothing keeps the program from ending");
 });

@@ -82,7 +82,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "suspects claimed beside others",
-    seed: 20,
+    seed: 24,
     store: (store) => ({
       ...store,
       claim: (credits, claim) => store.claim(credits.map((credit) => ({ ...credit, suspects: undefined })), claim),

@@ -43,9 +43,12 @@ interface Remembered {
   readonly attempt: number;
   readonly endedAt: number;
   readonly delayMsMin: number;
-  /** What it asked for by itself; forgotten when the engine died before it was written. */
+  /** What it asked for by itself; forgotten when the engine died, or was taken for dead, before it was written. */
   readonly askedMs: number;
   readonly engine: EngineLife;
+  /** The engine's label then, and whether it reached the log. */
+  readonly label: string;
+  readonly wasSilent: boolean;
 }
 
 /** The hands that do the work of one world. */
@@ -144,7 +147,16 @@ export function createWorkshop(world: World): Workshop {
     // Under one configuration it may have been at its end, which under the next is none: then it had nothing to wait for.
     const isLast = policies(call.route).some(({ attempts }) => call.attempt >= attempts);
     const delayMsMin = isLast ? 0 : Math.min(...delays);
-    before.set(call.deliveryId, { attempt: call.attempt, endedAt: world.kernel.now, delayMsMin, askedMs, engine });
+    const { label, silentUntil } = engine;
+    before.set(call.deliveryId, {
+      attempt: call.attempt,
+      endedAt: world.kernel.now,
+      delayMsMin,
+      askedMs,
+      engine,
+      label,
+      wasSilent: silentUntil > world.kernel.now,
+    });
   }
 
   /** What can be judged on the spot: too soon, too often, too many at once. */
@@ -155,7 +167,8 @@ export function createWorkshop(world: World): Workshop {
       const waitedMs = kernel.now - known.endedAt;
       // Who counted the death of its engine may have had a configuration without its route, and so no schedule.
       const isUnscheduled = !known.engine.alive && world.swarm.queues === undefined;
-      const expectedMs = isUnscheduled ? 0 : Math.max(known.delayMsMin, known.engine.alive ? known.askedMs : 0);
+      const isForgotten = !known.engine.alive || known.wasSilent || known.engine.label !== known.label;
+      const expectedMs = isUnscheduled ? 0 : Math.max(known.delayMsMin, isForgotten ? 0 : known.askedMs);
       if (waitedMs < expectedMs) {
         const detail = `attempt ${call.attempt} came ${waitedMs} ms after a failure, expected ${expectedMs}`;
         findings.push({ name: "EARLY", subject: call.deliveryId, detail });
@@ -203,7 +216,9 @@ export function createWorkshop(world: World): Workshop {
     const suspectSince = engine.suspects.get(call.deliveryId);
     engine.suspects.delete(call.deliveryId);
     const isHeld = [...beside.values()].some(({ suspectSince = -Infinity }) => kernel.now - suspectSince < holdMs);
-    if (isHeld || (suspectSince !== undefined && beside.size > 0)) {
+    // What takes longer than others are held back for cannot be waited for.
+    const isQuick = world.swarm.workMsMax < holdMs && world.swarm.hangChance === 0;
+    if (isHeld || (suspectSince !== undefined && beside.size > 0 && isQuick)) {
       const detail = `began beside ${[...beside.keys()]}, ${
         suspectSince !== undefined ? "a suspect itself" : "one of them a suspect"
       }`;
