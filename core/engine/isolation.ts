@@ -49,8 +49,8 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
   let running = 0;
   let suspectRuns = false;
   /** `servesUntil`: the others were stopped for it, so until then one suspect follows the other. */
-  let hold: { readonly servesUntil?: number } | undefined;
-  let inVain = 0;
+  let hold: { readonly servesUntil?: number; readonly hasServed: boolean } | undefined;
+  let heldInVain = 0;
   let restsUntil = -Infinity;
   let isStopped = false;
   let cancelTimer = (): void => {};
@@ -60,9 +60,9 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
     cancelTimer = clock.timer(ms, wake);
   }
 
-  function holdBack(servesUntil: number | undefined): void {
+  function holdBack(next: NonNullable<typeof hold>): void {
     if (isStopped) return;
-    hold = { servesUntil };
+    hold = next;
     wakeIn(holdMs, letGo);
   }
 
@@ -70,7 +70,7 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
     cancelTimer();
     if (hold?.servesUntil !== undefined) {
       restsUntil = clock.monotonic() + restMs;
-      if (!suspectRuns) inVain++;
+      if (!hold.hasServed) heldInVain++;
     }
     hold = undefined;
     changed();
@@ -84,9 +84,9 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
       if (isOver) letGo(); // and now it is the turn of the others
       return !isOver && running === 0;
     }
-    if (running === 0 || inVain >= holdsMax) return true;
+    if (running === 0 || heldInVain >= holdsMax) return true;
     if (waiting.size === 0) return false;
-    if (now >= restsUntil) holdBack(now + holdMs);
+    if (now >= restsUntil) holdBack({ servesUntil: now + holdMs, hasServed: false });
     else wakeIn(restsUntil - now, changed);
     return false;
   }
@@ -112,8 +112,8 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
       running++;
       if (isSuspect) {
         suspectRuns = true;
-        inVain = 0;
-        holdBack(hold?.servesUntil);
+        heldInVain = 0;
+        holdBack({ servesUntil: hold?.servesUntil, hasServed: true });
       }
       return () => {
         running--;
