@@ -63,15 +63,15 @@ export function createIsolation({ clock, changed }: { clock: Clock; changed: () 
   function holdBack(next: NonNullable<typeof hold>): void {
     if (isStopped) return;
     hold = next;
-    wakeIn(holdMs, letGo);
+    wakeIn(holdMs, () => {
+      if (!next.hasServed && running > 0) heldInVain++;
+      letGo();
+    });
   }
 
   function letGo(): void {
     cancelTimer();
-    if (hold?.servesUntil !== undefined) {
-      restsUntil = clock.monotonic() + restMs;
-      if (!hold.hasServed) heldInVain++;
-    }
+    if (hold?.servesUntil !== undefined) restsUntil = clock.monotonic() + restMs;
     hold = undefined;
     changed();
   }
