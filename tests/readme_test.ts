@@ -20,7 +20,6 @@ import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { bulkRowsMax } from "../core/engine/bulk.ts";
 import { freeBytesMin } from "../core/engine/disk_guard.ts";
 import { eventsPerRequestMax, typeLengthMax } from "../core/engine/intake.ts";
-import { holdMs, holdsMax, restMs } from "../core/engine/isolation.ts";
 import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
@@ -71,12 +70,6 @@ const limits: readonly (readonly [string, string])[] = [
   ["one attempt", "60s for a handler, 15s for a target, unless `timeout` says otherwise"],
   ["heap of a handler process", `${heapMiBMax} MiB`],
   ["processes that a delivery may take down", `${deathsMax}, then it is dead as poison`],
-  [
-    "handlers of a program, held back for a fatal one",
-    `${formatDuration(holdMs)} while it runs; while it waits ${holdsMax} times ${formatDuration(holdMs)}, ${
-      formatDuration(restMs)
-    } apart`,
-  ],
   ["output kept of an attempt", kib(outputCharsMax)],
   ["result kept of a handler", kib(resultLengthMax)],
   ["answer kept of a target", kib(responseBytesMax)],

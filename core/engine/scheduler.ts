@@ -73,7 +73,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Queues that may hold something due. The others had nothing left when they were asked, and nothing has happened since. */
   let restless: Set<QueueId> | "all" = "all";
   const stopping = new AbortController();
-  const isolation = createIsolation({ clock, changed: () => lookSoon() });
+  const isolation = createIsolation();
   let open = false;
   let looking: Promise<void> | undefined;
   let ticking: Promise<void> = Promise.resolve();
@@ -125,13 +125,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (isWhole) forgetTimer();
     // One time for all that is asked: what fell due between a count and the claim would be in neither, nor in what is next.
     const now = clock.now();
+    const { holds } = isolation;
     try {
       const wanted = await credits(generation, { asked, now });
       if (wanted.length > 0) {
         await claim(wanted, { generation, now });
         for (const { queue } of wanted) asked.delete(queue);
       }
+      if (!holds) isolation.endTurn();
       await claimSuspect({ generation, now });
+      if (holds && !isolation.holds) lookSoon();
       for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
     } catch (error) {
       restless = "all";
@@ -156,12 +159,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return deliveries.length;
   }
 
-  /** Whoever may begin beside others has had the chance by now. There is one place more than others have, or they would keep it. */
+  /** There is one place more than others have, or scripts and targets would keep it. */
   async function claimSuspect(look: { generation: Generation; now: number }): Promise<void> {
-    for (let queue = isolation.turn(); queue !== undefined; queue = isolation.turn()) {
+    for (let queue = isolation.next; queue !== undefined; queue = isolation.next) {
+      isolation.forget(queue); // if it holds more of them, it is found again and goes to the end
       const credit = creditOf(look.generation, queue);
       if (credit !== undefined && await claim([{ ...credit, limit: 1, suspects: true }], look) > 0) return;
-      isolation.found([queue], []); // something else holds it: it is found again when its queue is asked
+      isolation.forget(queue); // something else holds it: it is found again when its queue is asked
       disturb(queue);
     }
   }

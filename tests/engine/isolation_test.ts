@@ -5,7 +5,6 @@
 
 import { assertEquals } from "@std/assert";
 import type { Handler, RoutesFile } from "weir";
-import { holdMs, holdsMax, restMs } from "../../core/engine/isolation.ts";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 import { until } from "../support/until.ts";
 import { claimAndDie } from "./claim_and_die.ts";
@@ -57,7 +56,8 @@ async function startWithSuspects(
 ): Promise<Rig> {
   const workshop = createWorkshop();
   const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
-  const handlers = Object.fromEntries(Object.keys(routes).map((name) => [name, workshop.handler]));
+  const inline = Object.keys(routes).filter((name) => routes[name]!.send === undefined);
+  const handlers = Object.fromEntries(inline.map((name) => [name, workshop.handler]));
   const later = Object.fromEntries(
     Object.entries(routes).map(([name, { rate_limit: _, ...unlimited }]) => [name, { ...unlimited, delay: "1h" }]),
   );
@@ -105,58 +105,61 @@ Deno.test("isolation: a suspect runs alone, and others have their turn before th
   workshop.end("other 1");
   await workshop.hasBegun("grim 1", "other 1", "grim 2");
   workshop.end("grim 2");
-  await workshop.hasBegun("grim 1", "other 1", "grim 2", "grim 3");
-  workshop.end("grim 3");
-  await workshop.hasBegun("grim 1", "other 1", "grim 2", "grim 3", "other 2");
-});
-
-Deno.test("isolation: a suspect that takes long does not hold the others up, and the next waits for its end", async () => {
-  await using rig = await startWithSuspects(2, { grim: { ...grim, timeout: "1h" }, other });
-  const { engine, workshop } = rig;
-  engine.clock.advance(dueMs);
-  await workshop.hasBegun("grim 1");
-  await engine.weir.publish({ source: "app", type: "other", body: 1 });
-  engine.clock.advance(holdMs - 10);
-  await settles(engine);
-  assertEquals(workshop.began, ["grim 1"]);
-  engine.clock.advance(10);
-  await workshop.hasBegun("grim 1", "other 1");
-  workshop.end("other 1");
-  await engine.weir.publish({ source: "app", type: "other", body: 2 });
-  await workshop.hasBegun("grim 1", "other 1", "other 2");
+  await workshop.hasBegun("grim 1", "other 1", "grim 2", "other 2");
   workshop.end("other 2");
-  await settles(engine);
-  workshop.end("grim 1");
-  await workshop.hasBegun("grim 1", "other 1", "other 2", "grim 2");
+  await workshop.hasBegun("grim 1", "other 1", "grim 2", "other 2", "grim 3");
 });
 
-Deno.test("isolation: a suspect that finds no free moment holds the others back for a while only, again and again", async () => {
-  const routes = { grim, other: { ...other, timeout: "1h" } };
-  await using rig = await startWithSuspects(1, routes);
+Deno.test("isolation: handlers that overlap without end are not begun any more once a suspect waits", async () => {
+  await using rig = await startWithSuspects(1, { grim, other: { ...other, concurrency: 2 } });
   const { engine, workshop } = rig;
-  await engine.weir.publish({ source: "app", type: "other", body: 1 });
-  await workshop.hasBegun("other 1"); // and goes on
-  engine.clock.advance(dueMs);
-  await settles(engine);
-  await engine.weir.publish({ source: "app", type: "other", body: 2 });
-  await settles(engine);
-  assertEquals(workshop.began, ["other 1"]);
-  engine.clock.advance(holdMs);
+  for (let n = 1; n <= 6; n++) await engine.weir.publish({ source: "app", type: "other", body: n });
   await workshop.hasBegun("other 1", "other 2");
-  await engine.weir.publish({ source: "app", type: "other", body: 3 });
+  workshop.end("other 1");
   await workshop.hasBegun("other 1", "other 2", "other 3");
-
-  engine.clock.advance(restMs);
-  workshop.end("other 2");
+  engine.clock.advance(dueMs);
   await settles(engine);
-  await engine.weir.publish({ source: "app", type: "other", body: 4 });
+  workshop.end("other 2");
+  await engine.seen("delivery.attempted", undefined, 2);
   await settles(engine);
   assertEquals(workshop.began.length, 3);
   workshop.end("other 3");
-  workshop.end("other 1");
   await workshop.hasBegun("other 1", "other 2", "other 3", "grim 1");
   workshop.end("grim 1");
-  await workshop.hasBegun("other 1", "other 2", "other 3", "grim 1", "other 4");
+  await workshop.hasBegun("other 1", "other 2", "other 3", "grim 1", "other 4", "other 5");
+});
+
+Deno.test("isolation: a suspect whose queue has one place finds it free, however much waits there", async () => {
+  await using rig = await startWithSuspects(2, { grim: { ...grim, concurrency: 1 } });
+  const { engine, workshop } = rig;
+  for (let n = 3; n <= 6; n++) await engine.weir.publish({ source: "app", type: "grim", body: n });
+  await workshop.hasBegun("grim 3");
+  engine.clock.advance(dueMs);
+  await settles(engine);
+  for (const name of ["grim 3", "grim 4", "grim 1", "grim 5", "grim 2", "grim 6"]) {
+    await until(`${name} began`, () => workshop.began.at(-1) === name);
+    workshop.end(name);
+  }
+});
+
+Deno.test("isolation: while a suspect waits or runs, scripts and targets go on", async () => {
+  const send = [{ name: "sink", url: "http://127.0.0.1:9/" }];
+  await using rig = await startWithSuspects(1, {
+    grim,
+    other,
+    mirror: { from: "app", when: "event.type == 'sent'", send },
+  });
+  const { engine, workshop } = rig;
+  await engine.weir.publish({ source: "app", type: "other", body: 1 });
+  await workshop.hasBegun("other 1");
+  engine.clock.advance(dueMs);
+  await settles(engine);
+  await engine.weir.publish({ source: "app", type: "sent", body: 1 });
+  await engine.seen("delivery.attempted", ({ queue }) => queue.startsWith("mirror"));
+  workshop.end("other 1");
+  await workshop.hasBegun("other 1", "grim 1");
+  await engine.weir.publish({ source: "app", type: "sent", body: 2 });
+  await engine.seen("delivery.attempted", ({ queue }) => queue.startsWith("mirror"), 2);
 });
 
 Deno.test("isolation: a suspect that halts its queue keeps the ones behind it from beginning", async () => {
@@ -201,24 +204,6 @@ Deno.test("isolation: of a queue with a rate limit the suspect has the next star
   await engine.seen("delivery.attempted", undefined, 2);
   engine.clock.advance(60_000);
   await workshop.hasBegun("grim 2", "grim 1", "grim 3");
-});
-
-Deno.test("isolation: a suspect for which others were held back three times in vain runs beside them", async () => {
-  const routes = { grim, other: { ...other, timeout: "1h" } };
-  await using rig = await startWithSuspects(1, routes);
-  const { engine, workshop } = rig;
-  await engine.weir.publish({ source: "app", type: "other", body: 1 });
-  await workshop.hasBegun("other 1"); // and goes on
-  engine.clock.advance(dueMs);
-  await settles(engine);
-  for (let hold = 1; hold <= holdsMax; hold++) {
-    assertEquals(workshop.began, ["other 1"]);
-    engine.clock.advance(holdMs);
-    await settles(engine);
-    if (hold < holdsMax) engine.clock.advance(restMs);
-    await settles(engine);
-  }
-  await workshop.hasBegun("other 1", "grim 1");
 });
 
 Deno.test("isolation: suspects of different queues take turns", async () => {

@@ -86,7 +86,7 @@ export function createMachine(world: World, options: { name: string; workshop: W
       alive: true,
       silentUntil: 0,
       failed: false,
-      suspects: new Map(),
+      suspects: new Set(),
       beGivenUp() {
         // Others may take its work over: what it began so far is beyond recall, as after a death.
         history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
@@ -166,7 +166,7 @@ async function run(
     async claim(...asked) {
       const claim = await planted.claim(...asked);
       for (const delivery of claim.deliveries) {
-        if (isSuspect(delivery)) engine.suspects.set(delivery.id, kernel.now);
+        if (isSuspect(delivery)) engine.suspects.add(delivery.id);
         else engine.suspects.delete(delivery.id);
       }
       return claim;

@@ -7,7 +7,6 @@ import type { Attempt, Handler, Runner } from "../../core/domain/handler.ts";
 import type { Outcome } from "../../core/domain/outcome.ts";
 import { queueName, type Route } from "../../core/domain/config.ts";
 import type { Rate } from "../../core/domain/duration.ts";
-import { holdMs } from "../../core/engine/isolation.ts";
 import { type EngineLife, epochMs, goesWrong, never, reach, type World } from "./world.ts";
 
 /** For so long after the wall clock was set, batches that were made before may still arrive with the old time. */
@@ -69,8 +68,8 @@ export function createWorkshop(world: World): Workshop {
   const outcomes = new Map<string, Ended[]>();
   const before = new Map<string, Remembered>();
   const running = new Map<string, Set<string>>();
-  /** What runs inline in each engine, with when it was claimed if it is a suspect. */
-  const inline = new Map<EngineLife, Map<string, { suspectSince?: number }>>();
+  /** What runs inline in each engine, and whether it is a suspect. */
+  const inline = new Map<EngineLife, Map<string, boolean>>();
   const startsOf = new Map<string, number[]>();
   let runs = 0;
 
@@ -209,22 +208,15 @@ export function createWorkshop(world: World): Workshop {
     }
   }
 
-  /** A suspect begins when nothing else runs in its engine, and nothing else begins there for a while. */
+  /** A suspect begins when nothing else runs in its engine, and nothing else begins there until it has ended. */
   function checkAlone(engine: EngineLife, { run, call }: { run: string; call: Call }): void {
-    const { findings, kernel } = world;
-    const beside = inline.get(engine) ?? new Map<string, { suspectSince?: number }>();
-    const suspectSince = engine.suspects.get(call.deliveryId);
-    engine.suspects.delete(call.deliveryId);
-    const isHeld = [...beside.values()].some(({ suspectSince = -Infinity }) => kernel.now - suspectSince < holdMs);
-    // What takes longer than others are held back for cannot be waited for.
-    const isQuick = world.swarm.workMsMax < holdMs && world.swarm.hangChance === 0;
-    if (isHeld || (suspectSince !== undefined && beside.size > 0 && isQuick)) {
-      const detail = `began beside ${[...beside.keys()]}, ${
-        suspectSince !== undefined ? "a suspect itself" : "one of them a suspect"
-      }`;
-      findings.push({ name: "NOT-ALONE", subject: run, detail });
+    const beside = inline.get(engine) ?? new Map<string, boolean>();
+    const isSuspect = engine.suspects.has(call.deliveryId);
+    if (beside.size > 0 && (isSuspect || [...beside.values()].includes(true))) {
+      const detail = `began beside ${[...beside.keys()]}, ${isSuspect ? "a suspect itself" : "one of them a suspect"}`;
+      world.findings.push({ name: "NOT-ALONE", subject: run, detail });
     }
-    inline.set(engine, beside.set(run, { suspectSince }));
+    inline.set(engine, beside.set(run, isSuspect));
   }
 
   /** A full bucket and what flows in during one period: no more can start within it. */

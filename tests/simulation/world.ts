@@ -29,8 +29,8 @@ export interface EngineLife extends Life {
   silentUntil: number;
   /** Its log's file has failed: it will end soon. */
   failed: boolean;
-  /** What it has claimed as having taken an engine down before, and when. */
-  readonly suspects: Map<string, number>;
+  /** What it has claimed as having taken an engine down before. */
+  readonly suspects: Set<string>;
   /** Others may have taken it for dead while it lives. */
   beGivenUp(): void;
   /** Ends it at once and for good. */
