@@ -94,26 +94,27 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
   async function credits(
     generation: Generation,
-    { asked, now }: { asked: ReadonlySet<QueueId>; now: number },
-  ): Promise<Credit[]> {
+    asked: ReadonlySet<QueueId>,
+  ): Promise<{ wanted: Credit[]; countedAt?: number }> {
     const { queues } = generation;
     const free = runningMax - running;
-    if (free <= 0) return [];
+    if (free <= 0) return { wanted: [] };
     const own = [...asked].flatMap((id): Credit[] => {
       const credit = creditOf(generation, id);
       if (credit === undefined || (credit.suspects === false && isolation.holds)) return [];
       return [credit];
     });
-    if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return own;
+    if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return { wanted: own };
     // Not all can have what they may: only who has work takes part, or the idle would keep the busy from it.
-    const due = await store.countDue(own, { now });
+    const countedAt = clock.now();
+    const due = await store.countDue(own, { now: countedAt });
     const wants = own.map(({ queue }, at) => {
       const { priority = 0 } = queues.get(queue)!.route;
       return { key: queue, limit: due[at]!, running: runningOf.get(queue) ?? 0, priority };
     });
     // Of those that have equally much, the one whose last turn is longest ago goes first.
     const shares = shareOut(wants.sort((a, b) => (turnOf.get(a.key) ?? 0) - (turnOf.get(b.key) ?? 0)), free);
-    return own.map((credit) => ({ ...credit, limit: shares.get(credit.queue) ?? 0 }));
+    return { wanted: own.map((credit) => ({ ...credit, limit: shares.get(credit.queue) ?? 0 })), countedAt };
   }
 
   async function tick(): Promise<void> {
@@ -123,17 +124,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     // What happens from here on is asked about the next time, and the timer is for what is found or happens from here on.
     restless = new Set();
     if (isWhole) forgetTimer();
-    // One time for all that is asked: what fell due between a count and the claim would be in neither, nor in what is next.
-    const now = clock.now();
     const { holds } = isolation;
     try {
-      const wanted = await credits(generation, { asked, now });
+      const { wanted, countedAt } = await credits(generation, asked);
       if (wanted.length > 0) {
-        await claim(wanted, { generation, now });
+        // What falls due between a count and the claim would be in neither, nor in what is next.
+        await claim(wanted, { generation, now: countedAt ?? clock.now() });
         for (const { queue } of wanted) asked.delete(queue);
       }
       if (!holds) isolation.endTurn();
-      await claimSuspect({ generation, now });
+      await claimSuspect(generation);
       if (holds && !isolation.holds) lookSoon();
       for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
     } catch (error) {
@@ -160,11 +160,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /** There is one place more than others have, or scripts and targets would keep it. */
-  async function claimSuspect(look: { generation: Generation; now: number }): Promise<void> {
+  async function claimSuspect(generation: Generation): Promise<void> {
     for (let queue = isolation.next; queue !== undefined; queue = isolation.next) {
       isolation.forget(queue); // if it holds more of them, it is found again and goes to the end
-      const credit = creditOf(look.generation, queue);
-      if (credit !== undefined && await claim([{ ...credit, limit: 1, suspects: true }], look) > 0) return;
+      const credit = creditOf(generation, queue);
+      const brought = credit &&
+        await claim([{ ...credit, limit: 1, suspects: true }], { generation, now: clock.now() });
+      if (brought) return;
       isolation.forget(queue); // something else holds it: it is found again when its queue is asked
       disturb(queue);
     }
