@@ -88,7 +88,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const limit = (destination?.concurrency ?? 0) - (runningOf.get(id) ?? 0);
     if (destination === undefined || limit <= 0) return undefined;
     const { kind, concurrency, rateLimit, breaker } = destination;
-    return { queue: id, limit, concurrency, rateLimit, breaker, suspects: kind === "inline" ? false : undefined };
+    return { queue: id, limit, concurrency, rateLimit, breaker, suspects: kind === "inline" ? "none" : undefined };
   }
 
   /** What each queue may start: its own limits first, and its share of what the engine can still run if that is less. */
@@ -101,7 +101,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (free <= 0) return { wanted: [] };
     const own = [...asked].flatMap((id): Credit[] => {
       const credit = creditOf(generation, id);
-      if (credit === undefined || (credit.suspects === false && isolation.holds)) return [];
+      if (credit === undefined || (credit.suspects !== undefined && isolation.holds)) return [];
       return [credit];
     });
     if (own.reduce((sum, { limit }) => sum + limit, 0) <= free) return { wanted: own };
@@ -125,6 +125,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     restless = new Set();
     if (isWhole) forgetTimer();
     const { holds } = isolation;
+    const isFull = running >= runningMax;
     try {
       const { wanted, countedAt } = await credits(generation, asked);
       if (wanted.length > 0) {
@@ -132,7 +133,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         await claim(wanted, { generation, now: countedAt ?? clock.now() });
         for (const { queue } of wanted) asked.delete(queue);
       }
-      if (!holds) isolation.endTurn();
+      if (!holds && !isFull) isolation.endTurn();
       await claimSuspect(generation);
       if (holds && !isolation.holds) lookSoon();
       for (const queue of asked) if (generation.queues.has(queue)) disturb(queue); // whatever ends next makes room for them
@@ -165,7 +166,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       isolation.forget(queue); // if it holds more of them, it is found again and goes to the end
       const credit = creditOf(generation, queue);
       const brought = credit &&
-        await claim([{ ...credit, limit: 1, suspects: true }], { generation, now: clock.now() });
+        await claim([{ ...credit, limit: 1, suspects: "only" }], { generation, now: clock.now() });
       if (brought) return;
       isolation.forget(queue); // something else holds it: it is found again when its queue is asked
       disturb(queue);

@@ -43,7 +43,7 @@ const othersInTurn = `FROM deliveries WHERE deaths = 0
 /** Which of a queue's deliveries a credit is for. */
 function rowsOf(credit: Credit): string {
   if (credit.suspects === undefined) return "FROM deliveries WHERE";
-  if (credit.suspects) return suspects;
+  if (credit.suspects === "only") return suspects;
   return credit.rateLimit === undefined ? "FROM deliveries WHERE deaths = 0 AND" : othersInTurn;
 }
 

@@ -90,10 +90,10 @@ export interface Credit {
   readonly rateLimit?: Rate;
   readonly breaker?: BreakerPolicy;
   /**
-   * Only deliveries that took their process down before, or only others: of a handler in the engine's own process they are
-   * claimed apart. Absent: whichever is due.
+   * Deliveries that took their process down before: of a handler in the engine's own process they are claimed apart. Absent:
+   * whichever is due.
    */
-  readonly suspects?: boolean;
+  readonly suspects?: "only" | "none";
 }
 
 /** The right to settle a delivery, for as long as its token is in the log. */

@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { createScheduler } from "../../core/engine/scheduler.ts";
 import type { Generation, Queue } from "../../core/engine/generation.ts";
-import type { Claim, ClaimedDelivery, Settlement } from "../../core/store/store.ts";
+import type { Claim, ClaimedDelivery, Credit, QueueId, Settlement } from "../../core/store/store.ts";
 import type { AttemptReport } from "../../core/domain/outcome.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { until } from "../support/until.ts";
@@ -142,4 +142,78 @@ Deno.test("scheduler: what is counted and what is claimed is asked of one time",
   assertEquals(askedOf, [askedOf[0], askedOf[0]], "what falls due in between would be in neither answer");
   claims.shift()!(nothing);
   await scheduler.stop(0);
+});
+
+Deno.test("scheduler: in a full engine the turn of the others lasts until there is a place for one of them", async () => {
+  const began: string[] = [];
+  const settled: string[] = [];
+  const ends = new Map<string, () => void>();
+  const waits = new Map<QueueId, string[]>([[1, ["fatal 1", "fatal 2"]], [2, []], [3, [
+    "script 1",
+    "script 2",
+    "script 3",
+  ]]]);
+  const makeQueue = (id: QueueId, kind: string) => ({
+    id,
+    name: `queue ${id}`,
+    route: { name: `queue ${id}`, retry: { attempts: 9, scheduleMs: [1], jitter: 0 }, onExhausted: "dead" },
+    destination: { kind, concurrency: 100, timeoutMs: 1_000 },
+    runner: {
+      run({ deliveryId }: { deliveryId: string }) {
+        began.push(deliveryId);
+        return new Promise((resolve) => ends.set(deliveryId, () => resolve({ outcome: { kind: "succeeded" } })));
+      },
+      close: () => Promise.resolve(),
+    },
+  } as unknown as Queue);
+  const queues = new Map([[1, makeQueue(1, "inline")], [2, makeQueue(2, "inline")], [3, makeQueue(3, "script")]]);
+  // Whatever is in the first queue is a suspect, which is not taken with the others.
+  const holds = ({ queue, suspects }: Credit): string[] => queue === 1 && suspects !== "only" ? [] : waits.get(queue)!;
+  const scheduler = createScheduler({
+    store: {
+      countDue: (credits) => Promise.resolve(credits.map((credit) => Math.min(credit.limit, holds(credit).length))),
+      claim(credits) {
+        const deliveries = credits.flatMap((credit) =>
+          holds(credit).splice(0, credit.limit).map((id) => {
+            const counts = credit.queue === 1 ? { failures: 1, deaths: 1 } : {};
+            return { ...delivery, id, queue: credit.queue, ...counts };
+          })
+        );
+        return Promise.resolve({
+          deliveries,
+          waiting: credits.filter((credit) => holds(credit).length > 0).map(({ queue }) => queue),
+          suspects: credits.some(({ queue }) => queue === 1) && waits.get(1)!.length > 0 ? [1] : [],
+        });
+      },
+      begin: () => Promise.resolve(true),
+      settle({ delivery: { id } }) {
+        settled.push(id);
+        return Promise.resolve(true);
+      },
+    },
+    generation: () => ({ queues }) as unknown as Generation,
+    clock: createFakeClock(),
+    random: () => 0,
+    makeToken: () => "token",
+    observe: () => {},
+    runningMax: 2,
+  });
+  const end = async (id: string) => {
+    ends.get(id)!();
+    await until(`${id} is settled`, () => settled.includes(id));
+  };
+  scheduler.start();
+  await until("it is full, and one more runs", () => began.length === 3);
+  assertEquals(began, ["script 1", "script 2", "fatal 1"]);
+  waits.get(2)!.push("other");
+  scheduler.wake([2]);
+  await end("fatal 1");
+  await end("script 1");
+  await until("the next runs", () => began.length === 4);
+  assertEquals(began.at(-1), "other");
+  await end("other");
+  await until("the next run", () => began.includes("fatal 2"));
+  const stopping = scheduler.stop(0);
+  for (const [, finish] of ends) finish();
+  await stopping;
 });

@@ -70,7 +70,7 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "deliveries USING COVERING INDEX deliveries_running (queue=?)",
     "deliveries USING COVERING INDEX deliveries_ready (queue=? AND due_at<?)",
   ]],
-  ["claim a suspect", planClaim([{ ...limited, suspects: true }], claim).statements, [
+  ["claim a suspect", planClaim([{ ...limited, suspects: "only" }], claim).statements, [
     "deliveries USING INDEX deliveries_suspect (queue=? AND due_at<?)",
   ]],
   ["count what is due", planCountDue([limited], 5_000).statements, [
