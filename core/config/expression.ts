@@ -68,7 +68,8 @@ export function compileExpression(text: string, use: ExpressionUse): CompiledExp
     const reason = `header names are lower case; write headers["${header.name.toLowerCase()}"]`;
     return { ok: false, reason, offset: header.offset };
   }
-  return { ok: true, expression: { text, evaluate: (scope) => evaluate(() => program(scope), text) } };
+  const isOfBody = [...walk(program.ast)].every((node) => node.op !== "id" || node.args === "body");
+  return { ok: true, expression: { text, isOfBody, evaluate: (scope) => evaluate(() => program(scope), text) } };
 }
 
 /**

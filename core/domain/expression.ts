@@ -28,6 +28,8 @@ export type Evaluation =
 /** An expression compiled when the configuration was loaded. */
 export interface Expression {
   readonly text: string;
+  /** It looks at the body and nothing else: the same body gives the same value. */
+  readonly isOfBody?: boolean;
   evaluate(scope: Scope): Evaluation;
 }
 

@@ -4,7 +4,7 @@
 
 import { fileURLToPath } from "node:url";
 import type { RoutesFile } from "weir";
-import { idHeader, path, secret, signatureHeader } from "./signed_request.ts";
+import { path, secret, signatureHeader } from "./signed_request.ts";
 
 /** What the events are for. `paused`: one handler holds the queue's only place, so nothing else starts. */
 export type Work = "paused" | "inline" | "script" | "target";
@@ -41,7 +41,8 @@ export function buildRoutes(order: EngineOrder): RoutesFile {
         provider: "hmac",
         path,
         secret,
-        options: { header: signatureHeader, algorithm: "sha256", prefix: "sha256=", id_header: idHeader },
+        options: { header: signatureHeader, algorithm: "sha256", prefix: "sha256=" },
+        id: "body.id", // signed, as most senders' ids are
         type: "body.type",
       },
     },

@@ -2,6 +2,7 @@
  * The intake on a real log: what of a request becomes events, what is refused, and where it goes.
  */
 
+import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertRejects } from "@std/assert";
 import { standard } from "weir/plugins";
 import { startEngine, type TestEngine } from "../support/engine.ts";
@@ -278,4 +279,16 @@ Deno.test("intake: an event that has no place in a route's order is told once pe
   await post(engine, "/hooks/one", { body: JSON.stringify({ id: "null", key: null }) });
   const received = engine.observed.flatMap((o) => o.kind === "event.received" ? [o.withoutLane] : []);
   assertEquals(received, [undefined, ["ordered", "mirror"], ["ordered", "mirror", "broken"], undefined]);
+});
+
+Deno.test("intake: nobody looks for replays of what has its id in its body, unless it is missing there", async () => {
+  await using engine = await startEngine({
+    sources: { one: { ...none, id: "body.id" }, two: { ...none, id: 'body.id + headers["x-id"]' } },
+  });
+  await post(engine, "/hooks/one", { body: `{"id":"a"}`, headers: { "x-id": "1" } });
+  await post(engine, "/hooks/two", { body: `{"id":"a"}`, headers: { "x-id": "1" } });
+  await engine.weir.stop();
+  using db = new DatabaseSync(`${engine.folder}/weir.db`, { readOnly: true });
+  const rows = db.prepare("SELECT source, key, guarded FROM idempotency ORDER BY source, key").all();
+  assertEquals(rows.map(({ source, key, guarded }) => [source, key, guarded]), [["one", "a", 0], ["two", "a1", 1]]);
 });
