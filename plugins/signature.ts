@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { createHash, createHmac, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import { formatDuration, type HeaderMap } from "../core/plugin.ts";
 
@@ -41,32 +41,11 @@ export function createKey(secret: string | Uint8Array): Key {
   return bytes as Key;
 }
 
-/** Bytes that the hash functions take in at once. */
-const blockBytes = { sha1: 64, sha256: 64, sha512: 128 } as const;
-
-/** A key as HMAC mixes it in, before what is hashed first and before what is hashed last. */
-type Pads = { readonly inner: Uint8Array; readonly outer: Uint8Array };
-
-const padsOf = new WeakMap<Key, Partial<Record<Hash, Pads>>>();
-
-/** Made once for each key: what depends on it alone is half of what the platform's own HMAC costs for 1 KB. */
-function padsFor(key: Key, hash: Hash): Pads {
-  const known = padsOf.get(key) ?? {};
-  if (known[hash] === undefined) {
-    const block = new Uint8Array(blockBytes[hash]);
-    block.set(key.length > block.length ? createHash(hash).update(key).digest() : key);
-    known[hash] = { inner: block.map((byte) => byte ^ 0x36), outer: block.map((byte) => byte ^ 0x5c) };
-    padsOf.set(key, known);
-  }
-  return known[hash];
-}
-
-/** The keyed hash of some content: HMAC (RFC 2104), in 6 us for 1 KB where `createHmac` takes 12. */
+/** The keyed hash of some content. */
 export function hmac(key: Key, signed: { content: Content; hash: Hash }): Uint8Array {
-  const { inner, outer } = padsFor(key, signed.hash);
-  const keyed = createHash(signed.hash).update(inner);
+  const keyed = createHmac(signed.hash, key);
   for (const part of signed.content) keyed.update(part);
-  return createHash(signed.hash).update(outer).update(keyed.digest()).digest();
+  return keyed.digest();
 }
 
 /**

@@ -281,14 +281,28 @@ Deno.test("intake: an event that has no place in a route's order is told once pe
   assertEquals(received, [undefined, ["ordered", "mirror"], ["ordered", "mirror", "broken"], undefined]);
 });
 
-Deno.test("intake: nobody looks for replays of what has its id in its body, unless it is missing there", async () => {
+Deno.test("intake: nobody looks for replays of what has its id in its body, unless something else has a say in it", async () => {
   await using engine = await startEngine({
-    sources: { one: { ...none, id: "body.id" }, two: { ...none, id: 'body.id + headers["x-id"]' } },
+    sources: {
+      computed: { ...none, id: "body.id" },
+      missing: { ...none, id: "body.none" },
+      mixed: { ...none, id: 'body.id + headers["x-id"]' },
+      form: { ...none, id: "body.id", content_types: ["application/json", "application/x-www-form-urlencoded"] },
+      text: { ...none, id: "body.id", content_types: ["application/json", "text/plain"] },
+      guarded: { ...none, id: "body.id", replay_guard: "body" },
+    },
   });
-  await post(engine, "/hooks/one", { body: `{"id":"a"}`, headers: { "x-id": "1" } });
-  await post(engine, "/hooks/two", { body: `{"id":"a"}`, headers: { "x-id": "1" } });
+  for (const source of ["computed", "missing", "mixed", "form", "text", "guarded"]) {
+    await post(engine, `/hooks/${source}`, { body: `{"id":"a"}`, headers: { "x-id": "1" } });
+  }
   await engine.weir.stop();
   using db = new DatabaseSync(`${engine.folder}/weir.db`, { readOnly: true });
-  const rows = db.prepare("SELECT source, key, guarded FROM idempotency ORDER BY source, key").all();
-  assertEquals(rows.map(({ source, key, guarded }) => [source, key, guarded]), [["one", "a", 0], ["two", "a1", 1]]);
+  const rows = db.prepare("SELECT source, key, guarded FROM idempotency ORDER BY source").all();
+  assertEquals(rows.map(({ source, key, guarded }) => [source, key, guarded]), [
+    ["computed", "a", 0],
+    ["form", "a", 1],
+    ["guarded", "a", 1],
+    ["mixed", "a1", 1],
+    ["text", "a", 1],
+  ]);
 });
