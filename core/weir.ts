@@ -15,7 +15,7 @@ import { createDiskGuard, freeBytesMin } from "./engine/disk_guard.ts";
 import { createGeneration, type Generation, retiredRunners } from "./engine/generation.ts";
 import { createIntake, type Publication } from "./engine/intake.ts";
 import { createJanitor } from "./engine/janitor.ts";
-import type { Observation, Observer } from "./engine/observer.ts";
+import { createObservers, type Observer } from "./engine/observer.ts";
 import { type ReloadEffect, reloadEffect } from "./engine/reload_effect.ts";
 import { createReplay } from "./engine/replay.ts";
 import { createScheduler } from "./engine/scheduler.ts";
@@ -160,12 +160,8 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   if (!loaded.ok) throw new ConfigError(loaded.issues);
   const first = loaded.config;
 
-  const observers = new Set<Observer>();
   const metrics = createMetrics();
-  const observe = (observation: Observation): void => {
-    metrics.observe(observation);
-    for (const observer of observers) observer(observation);
-  };
+  const { observe, add: addObserver } = createObservers(metrics.observe);
   const failure = Promise.withResolvers<Error>();
   let closed: string | undefined = "the engine has not started";
 
@@ -239,6 +235,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   const startedAt = clock.now();
   const listeners: Listener[] = [];
   const retiring = new Set<Promise<void>>();
+  let isBeating = true;
   let cancelBeat = (): void => {};
   let reloading: Promise<unknown> = Promise.resolve();
   let stopped: Promise<void> | undefined;
@@ -288,7 +285,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
           message: `cannot beat: ${(error as Error).message}`,
         });
       }
-      if (stopped === undefined) beat();
+      if (isBeating) beat();
     });
   }
 
@@ -337,6 +334,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     await reloading;
     await cron.stop();
     await scheduler.stop(graceMs);
+    isBeating = false; // not before: others would take over what still runs
     cancelBeat();
     await Promise.all([janitor.stop(), disk.stop(), backups.stop()]);
     await Promise.all([...generation.queues.values()].map(({ runner }) => runner.close()));
@@ -380,10 +378,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       const { eventId, status } = await intake.publish(publication);
       return { id: eventId, status };
     },
-    observe(observer) {
-      observers.add(observer);
-      return () => void observers.delete(observer);
-    },
+    observe: addObserver,
     backup: (file) => backups.make(file),
     reload,
     failed: failure.promise,

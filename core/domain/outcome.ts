@@ -12,6 +12,20 @@ export type Outcome =
   /** Stopped from outside through no fault of its own; does not count. */
   | { readonly kind: "interrupted"; readonly reason: string };
 
+/** Most characters that are kept of a reason: it is stored twice and shown in lists. */
+export const reasonLengthMax = 4_096;
+
+/** The outcome with a reason that the log and a person can bear, whoever gave it. */
+export function withShortReason(outcome: Outcome): Outcome {
+  if (outcome.kind === "succeeded" || outcome.reason.length <= reasonLengthMax) return outcome;
+  return { ...outcome, reason: shortReason(outcome.reason) };
+}
+
+/** The beginning of a reason that is too long. */
+export function shortReason(reason: string): string {
+  return reason.length <= reasonLengthMax ? reason : `${reason.slice(0, reasonLengthMax - 1)}…`;
+}
+
 /** Everything that a runner has to say about one attempt. */
 export interface AttemptReport {
   readonly outcome: Outcome;

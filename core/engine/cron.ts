@@ -3,10 +3,11 @@
  * idempotency key, so no tick runs twice, however many engines share the log and whatever becomes of the clock.
  *
  * What was missed, because no engine ran, the machine slept or somebody set the clock forward, runs once: the last tick
- * alone. A clock that is set back makes ticks late, since one that has run does not come again.
+ * alone. A clock that is set back makes ticks late at most, since one that has run is known by its instant: those that
+ * have not, because the clock was far ahead when it passed them, run.
  */
 
-import type { Clock } from "../domain/clock.ts";
+import { type Clock, clockSkewMsMax } from "../domain/clock.ts";
 import type { CronSource } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import type { Store } from "../store/store.ts";
@@ -95,10 +96,11 @@ export function createCron(options: CronOptions): Cron {
     for (const from of sources) {
       const { source } = from;
       const now = clock.now();
-      const logged = rows.find((row) => row.name === source.name)?.cronAt;
+      const row = rows.find(({ name }) => name === source.name);
+      const logged = row?.cronAt === undefined ? undefined : reached(row.cronAt, now);
       const at = catchUp ? logged ?? now : Math.max(logged ?? now, now);
       // Without it, an engine that dies before the first tick would not know that it has missed it.
-      if (at !== logged) await intake.beginTicking(from, at);
+      if (at !== row?.cronAt) await intake.beginTicking(from, at);
       progress.set(source.name, { schedule: scheduleOf(source), at });
     }
     begun = true;
@@ -107,8 +109,10 @@ export function createCron(options: CronOptions): Cron {
   async function tick(from: SourceAtWork<CronSource>): Promise<number> {
     const { source } = from;
     if (options.paused(source.name)) return lookMsMax;
-    const { schedule, at } = progress.get(source.name)!;
+    const { schedule, at: logged } = progress.get(source.name)!;
     const now = clock.now();
+    const at = reached(logged, now);
+    if (at !== logged) progress.set(source.name, { schedule, at });
     const due = source.next(at);
     if (due === undefined) return lookMsMax;
     if (due > now) return due - now;
@@ -141,6 +145,11 @@ export function createCron(options: CronOptions): Cron {
       cancelTimer();
     },
   };
+}
+
+/** How far a source has ticked, by the clock of now: further ahead than clocks differ it was reckoned before that was set back. */
+function reached(at: number, now: number): number {
+  return at > now + clockSkewMsMax ? now : at;
 }
 
 /** The last tick that is not after now, given one that is not: by halving, since there may be millions between. */

@@ -5,7 +5,7 @@
 import { countDeath, engineDied, isSuspect, settle, settleDeaths, type Transition } from "../domain/delivery.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
-import type { AttemptReport } from "../domain/outcome.ts";
+import { type AttemptReport, withShortReason } from "../domain/outcome.ts";
 import type { ClaimedDelivery, Settlement, Store } from "../store/store.ts";
 import type { Queue } from "./generation.ts";
 import type { Observer } from "./observer.ts";
@@ -37,7 +37,8 @@ export async function execute(delivery: ClaimedDelivery, queue: Queue, executor:
   const { ending, begin } = workOf(delivery, queue, executor);
   const startedAt = clock.now();
   const started = clock.monotonic();
-  const { outcome, output, codeHash } = await begin();
+  const { output, codeHash, ...report } = await begin();
+  const outcome = withShortReason(report.outcome);
   const finishedAt = clock.now();
   const { route, destination } = executor.queueNow(queue);
   const transition = ending ?? settle(delivery, outcome, route, { now: finishedAt, random: executor.random() });

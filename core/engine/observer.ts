@@ -4,6 +4,7 @@
  */
 
 import type { DeliveryState } from "../domain/delivery.ts";
+import { describeError } from "../domain/error.ts";
 import type { Outcome } from "../domain/outcome.ts";
 
 /** One unit of work, done. */
@@ -54,3 +55,31 @@ export type Observation =
 
 /** Takes an observation; must not throw and must return at once. */
 export type Observer = (observation: Observation) => void;
+
+/** Everybody who looks on. */
+export interface Observers {
+  readonly observe: Observer;
+  /** @returns takes it out again */
+  add(observer: Observer): () => void;
+}
+
+/** Makes a list of observers that each hear everything. */
+export function createObservers(...first: readonly Observer[]): Observers {
+  const observers = new Set(first);
+  return {
+    observe(observation) {
+      for (const observer of observers) {
+        try {
+          observer(observation);
+        } catch (error) {
+          // It breaks its promise; the work that it watches must not suffer for that, nor those who look on beside it.
+          console.error(`weir: an observer threw: ${describeError(error)}`);
+        }
+      }
+    },
+    add(observer) {
+      observers.add(observer);
+      return () => void observers.delete(observer);
+    },
+  };
+}

@@ -5,6 +5,7 @@
 
 import type { HeaderMap } from "../domain/event.ts";
 import type { Scope } from "../domain/expression.ts";
+import { shortReason } from "../domain/outcome.ts";
 import { match, type RouteDecision } from "../domain/route.ts";
 import type { NewDelivery } from "../store/store.ts";
 import type { Generation, Queue } from "./generation.ts";
@@ -96,6 +97,6 @@ export function toDelivery(
     lane,
     version,
     dueAt: delayMs === undefined ? undefined : made.receivedAt + delayMs,
-    parkedReason,
+    parkedReason: parkedReason === undefined ? undefined : shortReason(parkedReason),
   };
 }

@@ -3,6 +3,7 @@
  * nothing. Which of two events with one key wins is decided inside it, by the statement that writes the key.
  */
 
+import { clockSkewMsMax } from "../domain/clock.ts";
 import type { Plan, Statement, Value } from "./database.ts";
 import { firstState, skipAndPromote } from "./deliveries.ts";
 import { createRowStatement } from "./rows.ts";
@@ -85,8 +86,9 @@ const insertDeliveries = createRowStatement(
    ON CONFLICT (id) DO NOTHING`,
 );
 
-const rememberTick = `INSERT INTO sources (name, cron_at) VALUES (?, ?)
-  ON CONFLICT (name) DO UPDATE SET cron_at = max(coalesce(cron_at, 0), excluded.cron_at)`;
+/** Of several engines the last tick counts, unless it is further ahead than clocks differ: then one was set back since. */
+const rememberTick = `INSERT INTO sources (name, cron_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE
+  SET cron_at = iif(cron_at > ?3 + ${clockSkewMsMax}, ?2, max(coalesce(cron_at, 0), ?2))`;
 
 /** How long a key is remembered, from the moment its event arrived. */
 export interface AppendOptions {
@@ -171,8 +173,8 @@ function guardedRows(request: NewRequest): Value[][] {
     .map((event) => [request.source, storableText(event.idempotencyKey), event.sha256, event.id]);
 }
 
-function tickStatements({ source, cronAt }: NewRequest): Statement[] {
-  return cronAt === undefined ? [] : [{ sql: rememberTick, parameters: [source, cronAt] }];
+function tickStatements({ source, cronAt, receivedAt }: NewRequest): Statement[] {
+  return cronAt === undefined ? [] : [{ sql: rememberTick, parameters: [source, cronAt, receivedAt] }];
 }
 
 /**

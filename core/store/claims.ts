@@ -8,25 +8,29 @@ import { claimFrom, countDueOf, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Claim, ClaimedDelivery, Credit, QueueId } from "./record.ts";
 
-/** Most bytes of bodies that come along with a claim; a delivery whose share is larger has its body read by itself. */
+/** Most bytes of requests that come along with a claim; a delivery whose share is larger has its request read by itself. */
 export const claimBytesMax = 4_194_304;
 
 /** `length` of a BLOB and `octet_length` of a text read the row's header, not the value. */
+const fits = "octet_length(r.headers) + octet_length(r.query) + length(r.raw) <= v.column3";
+
 const readClaimed = createRowStatement(
   3,
   (values) =>
     `SELECT d.seq, d.id, d.queue, d.token, d.lane, d.version, d.executions, d.failures, d.deaths, d.lineage,
-     e.id AS event_id, e.request_id, e.source, e.type, e.idem_key, e.time, e.received_at, r.headers, r.query,
-     iif(length(r.raw) <= v.column3, r.raw, NULL) AS raw,
+     e.id AS event_id, e.request_id, e.source, e.type, e.idem_key, e.time, e.received_at,
+     iif(${fits}, r.headers, NULL) AS headers, iif(${fits}, r.query, NULL) AS query, iif(${fits}, r.raw, NULL) AS raw,
      iif(octet_length(e.item) <= v.column3, e.item, NULL) AS item, e.item IS NOT NULL AS has_item
    FROM (${values}) AS v
    CROSS JOIN deliveries AS d ON d.queue = v.column1 AND d.state = 'running' AND d.token = v.column2
    CROSS JOIN events AS e ON e.seq = d.event_seq CROSS JOIN requests AS r ON r.id = e.request_id`,
 );
 
-/** What a claim took, bodies not yet complete. */
+type Row = Record<string, Value>;
+
+/** What a claim took, not yet complete. */
 export interface ClaimedRows extends Omit<Claim, "deliveries"> {
-  readonly rows: readonly Record<string, Value>[];
+  readonly rows: readonly Row[];
 }
 
 /** Plans one claim per queue with credit, and the question when to ask again. */
@@ -64,30 +68,30 @@ export function planCountDue(credits: readonly Credit[], now: number): Plan<numb
   };
 }
 
-/** Reads the bodies that did not come along, each request's once, and puts the claim together in log order. */
+/** Reads the requests that did not come along, each once, and puts the claim together in log order. */
 export async function completeClaim(database: Database, claimed: ClaimedRows): Promise<Claim> {
-  const raws = new Map<Value | undefined, Uint8Array>();
+  const apart = new Map<Value | undefined, Row>();
   const deliveries: ClaimedDelivery[] = [];
   for (const row of claimed.rows) {
-    let raw = (row.raw ?? raws.get(row.request_id)) as Uint8Array | undefined;
-    if (raw === undefined) {
-      raw = await readValue(database, "SELECT raw AS value FROM requests WHERE id = ?", row.request_id!) as Uint8Array;
-      raws.set(row.request_id, raw);
+    let request = row.raw === null ? apart.get(row.request_id) : row;
+    if (request === undefined) {
+      request = await readRow(database, "SELECT headers, query, raw FROM requests WHERE id = ?", row.request_id!);
+      apart.set(row.request_id, request);
     }
-    const item = row.has_item && row.item === null
-      ? await readValue(database, "SELECT item AS value FROM events WHERE id = ?", row.event_id!)
-      : row.item;
-    deliveries.push(toClaimed(row, { raw, item: (item as string | null) ?? undefined }));
+    const { item } = row.has_item && row.item === null
+      ? await readRow(database, "SELECT item FROM events WHERE id = ?", row.event_id!)
+      : row;
+    deliveries.push(toClaimed({ ...row, ...request, item: item! }));
   }
   const { rows: _, ...rest } = claimed;
   return { ...rest, deliveries: deliveries.sort((a, b) => a.seq - b.seq) };
 }
 
-async function readValue(database: Database, sql: string, id: Value): Promise<Value | undefined> {
-  return (await database.read({ sql, parameters: [id] })).rows[0]?.value;
+async function readRow(database: Database, sql: string, id: Value): Promise<Row> {
+  return (await database.read({ sql, parameters: [id] })).rows[0]!;
 }
 
-function toClaimed(row: Record<string, Value>, body: { raw: Uint8Array; item?: string }): ClaimedDelivery {
+function toClaimed(row: Row): ClaimedDelivery {
   return {
     seq: row.seq as number,
     id: row.id as string,
@@ -108,7 +112,8 @@ function toClaimed(row: Record<string, Value>, body: { raw: Uint8Array; item?: s
       receivedAt: row.received_at as number,
       headers: JSON.parse(row.headers as string),
       query: row.query as string,
-      ...body,
+      raw: row.raw as Uint8Array,
+      item: (row.item as string | null) ?? undefined,
     },
   };
 }

@@ -197,9 +197,9 @@ export function planBegin({ seq, token }: Pick<Lease, "seq" | "token">, death: C
   };
 }
 
-/** Whose claims to take back: those of one engine that is fenced, those under one token, or all there are. */
+/** Whose claims to take back: those of one engine that is fenced, those under some tokens, or all there are. */
 export interface Reclaim {
-  readonly of: { readonly boot: string } | { readonly token: string } | "all";
+  readonly of: { readonly boot: string } | { readonly tokens: readonly string[] } | "all";
   readonly now: number;
   readonly reason: string;
   /** What the end of their engine counts against some of them. */
@@ -216,7 +216,7 @@ export function planReclaim(reclaim: Reclaim): Plan<number> {
     ? ["", []]
     : "boot" in of
     ? ["AND boot = ? AND boot NOT IN (SELECT boot FROM engines)", [of.boot]]
-    : ["AND token = ?", [of.token]];
+    : ["AND token IN (SELECT value FROM json_each(?))", [JSON.stringify(of.tokens)]];
   const counts = (of !== "all" && "boot" in of ? countFenced : countOwn)(deaths.map(deathValues));
   return {
     statements: [

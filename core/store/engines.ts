@@ -13,19 +13,14 @@ export const takeoverMs = 30_000;
 /** How long before that an engine takes its own claims for lost: it may have stood still, and must not begin them then. */
 const marginMs = 5_000;
 
-/** Claims whose reply was lost are looked for this long: the batch may still be on its way to the server. */
-const doubtMs = 30_000;
-
 /** One engine's view of the others. */
 export interface EngineWatch {
   /** Makes this engine known. */
   join(): Promise<void>;
-  /** Says that this engine lives; returns how many deliveries were taken over from others or back for itself. */
+  /** Says that this engine lives; returns how many deliveries were taken over from others. */
   beat(at: { now: number; monotonic: number }): Promise<number>;
   /** Until when, on our monotonic clock, nobody can have taken over what we claim now. */
   heldUntil(monotonic: number): number;
-  /** The claim under this token may or may not have been committed; it is given back at the next beats. */
-  doubt(token: string): void;
   leave(): Promise<void>;
 }
 
@@ -51,18 +46,6 @@ export function watchEngines(
   let seen = new Map<string, { beat: number; since: number }>();
   let lookedAt: number | undefined;
   let blind = false;
-  const doubted = new Map<string, number | undefined>();
-
-  async function giveBackDoubted(at: { now: number; monotonic: number }): Promise<number> {
-    let given = 0;
-    for (const [token, since = at.monotonic] of doubted) {
-      const plan = planReclaim({ of: { token }, now: at.now, reason: "its claim was never confirmed" });
-      given += plan.read(await database.write(plan.statements));
-      if (at.monotonic - since >= doubtMs) doubted.delete(token);
-      else doubted.set(token, since);
-    }
-    return given;
-  }
 
   async function takeOver(other: { boot: string; beat: number; now: number }): Promise<number> {
     // What it has claimed or ended since they were read has another token: that is taken back, and nothing is counted.
@@ -91,7 +74,7 @@ export function watchEngines(
       blind = false;
       // While the log was out of our reach it may have been out of theirs: that time says nothing about them.
       const unwatchedMs = wasBlind ? at.monotonic - looked : 0;
-      let taken = await giveBackDoubted(at);
+      let taken = 0;
       const watched = new Map<string, { beat: number; since: number }>();
       for (const row of others!.rows) {
         const other = { boot: String(row.boot), beat: Number(row.beat), now: at.now };
@@ -104,9 +87,6 @@ export function watchEngines(
       return taken;
     },
     heldUntil: (monotonic) => (lookedAt ?? monotonic) + takeoverMs - marginMs,
-    doubt(token) {
-      doubted.set(token, undefined);
-    },
     async leave() {
       await database.write([{ sql: "DELETE FROM engines WHERE boot = ?", parameters: [boot] }]);
     },

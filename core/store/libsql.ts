@@ -74,8 +74,13 @@ function toResult(set: ResultSet): Result {
 
 function translate(error: unknown): Error {
   const message = (error as Error).message;
-  if (error instanceof LibsqlError && error.code.startsWith("SQLITE_CONSTRAINT")) {
+  if (error instanceof LibsqlError && isOwnFault(error.code)) {
     return new ConstraintBroken(message, { cause: error });
   }
   return new StoreUnavailable(`the log's server cannot be used: ${message}`, { cause: error });
+}
+
+/** Whether the batch itself is at fault, by a rule that it breaks or a value that is too large for the server. */
+function isOwnFault(code: string): boolean {
+  return code.startsWith("SQLITE_CONSTRAINT") || code === "ARGS_INVALID" || code === "SQLITE_TOOBIG";
 }

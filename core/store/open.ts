@@ -9,6 +9,7 @@ import { planAppend } from "./append.ts";
 import { completeClaim, planClaim, planCountDue } from "./claims.ts";
 import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
 import type { Database, Plan } from "./database.ts";
+import { createDoubts } from "./doubts.ts";
 import {
   planBegin,
   planEnd,
@@ -40,6 +41,9 @@ import {
 
 /** How long the handlers of the engine before us may take to end. They watch a pipe, so it is a matter of moments. */
 const holdersLimitMs = 25_000;
+
+/** How long after its answer was given up for lost a batch may still be on its way to a server. */
+const batchLateMs = 30_000;
 
 /** Links that lead from one to the next before a log that is not made yet; more is a circle. */
 const linksMax = 32;
@@ -175,6 +179,7 @@ function createStore(
   const submit = (operation: Operation): Promise<unknown> =>
     closing === undefined ? group.submit(operation) : Promise.reject(new StoreUnavailable("the log is closed"));
   const submitPlan = <Answer>(plan: Plan<Answer>): Promise<Answer> => submit({ kind: "plan", plan }) as Promise<Answer>;
+  const doubts = createDoubts(database, { lateMs: opened.watch === undefined ? 0 : batchLateMs });
   let reader: Promise<Reader> | undefined;
   let reading: ThreadedDatabase | undefined;
   let closing: Promise<void> | undefined;
@@ -219,7 +224,7 @@ function createStore(
         if (heldUntil === undefined || monotonic!() <= heldUntil) return claimed;
         throw new StoreUnavailable("a claim was answered so late that it may have been taken over; it is given back");
       } catch (error) {
-        opened.watch?.doubt(claim.token);
+        doubts.add(claim.token);
         throw error;
       }
     },
@@ -231,7 +236,9 @@ function createStore(
     async settle(settlement) {
       return await submit({ kind: "settle", settlement }) as boolean || await wasSettled(database, settlement);
     },
-    beat: (at) => opened.watch?.beat(at) ?? Promise.resolve(0),
+    async beat(at) {
+      return (await opened.watch?.beat(at) ?? 0) + await doubts.giveBack(at);
+    },
     cancel: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "cancelled" })),
     skip: (deliveryId, at) => submitPlan(planEnd(deliveryId, { ...at, state: "skipped" })),
     resume: (deliveryId, at) => submitPlan(planResume(deliveryId, at)),
@@ -261,13 +268,18 @@ function createStore(
 
 function weigh(operation: Operation): number {
   switch (operation.kind) {
-    case "append":
-      return operation.request.events.reduce(
-        (sum, { item }) => sum + (item?.length ?? 0),
-        operation.request.raw.length,
-      );
-    case "settle":
-      return operation.settlement.attempt.output?.length ?? 0;
+    case "append": {
+      const { raw, query, headers, events } = operation.request;
+      let length = raw.length + query.length;
+      for (const name in headers) length += name.length + headers[name]!.length;
+      for (const { item } of events) length += item?.length ?? 0;
+      return length;
+    }
+    case "settle": {
+      const { attempt: { output = "", reason = "" }, transition } = operation.settlement;
+      const { result = "" } = transition.state === "succeeded" ? transition : {};
+      return output.length + result.length + 2 * reason.length; // the delivery has the reason too
+    }
     case "plan":
       return 0;
   }

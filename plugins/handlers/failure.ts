@@ -3,7 +3,7 @@
  * permission the line to add to routes.yaml.
  */
 
-import { describeError } from "../../core/plugin.ts";
+import { describeError, reasonLengthMax } from "../../core/plugin.ts";
 
 /** Where the handler stands. */
 export interface HandlerPlace {
@@ -12,7 +12,6 @@ export interface HandlerPlace {
   readonly folderUrl: string;
 }
 
-const reasonCharsMax = 4_096;
 const causesMax = 5;
 
 /** One line that says what was thrown; never throws itself, whatever the handler threw. */
@@ -20,7 +19,7 @@ export function describeFailure(thrown: unknown, place: HandlerPlace): string {
   try {
     const words = explainDenial(thrown, place.route) ?? describeError(thrown);
     const line = ownLine(thrown, place.folderUrl);
-    return (line === undefined || words.includes(line) ? words : `${words} (at ${line})`).slice(0, reasonCharsMax);
+    return (line === undefined || words.includes(line) ? words : `${words} (at ${line})`).slice(0, reasonLengthMax);
   } catch {
     return "thrown: something that cannot be described";
   }

@@ -235,6 +235,20 @@ Deno.test("cron: an engine set back and started again does not repeat what the l
   assertEquals(await rig.ticks(), ["2025-07-01T01:00"]);
 });
 
+Deno.test("cron: a clock that was years ahead keeps no source silent, neither while it runs nor after a restart", async () => {
+  await using rig = await createRig("2031-07-01T00:30", { hourly: { cron: "0 * * * *" } });
+  const first = await rig.engine();
+  await rig.pass(hourMs, 10 * minuteMs);
+  rig.clock.jump(Date.parse("2025-07-01T00:30Z") - rig.clock.now());
+  await rig.pass(hourMs, 10 * minuteMs);
+  assertEquals(await rig.ticks(), ["2031-07-01T01:00", "2025-07-01T01:00"]);
+  await first.stop();
+  rig.clock.jump(2 * hourMs); // 03:30
+  await rig.engine();
+  await rig.pass(hourMs, 10 * minuteMs);
+  assertEquals((await rig.ticks()).slice(2), ["2025-07-01T03:00", "2025-07-01T04:00"]);
+});
+
 Deno.test("cron: several engines on one log do not double a tick", async () => {
   await using rig = await createRig("2025-07-01T00:00", { minutely: { cron: "* * * * *" } });
   for (let n = 0; n < 3; n++) await rig.engine();

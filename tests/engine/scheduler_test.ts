@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { reasonLengthMax } from "../../core/domain/outcome.ts";
 import { startEngine } from "../support/engine.ts";
 import { until } from "../support/until.ts";
 
@@ -168,4 +169,25 @@ Deno.test("weir: a reload that comes while it stops is refused, and what runs is
   gate.resolve();
   await stopping;
   assertEquals((await engine.seen("delivery.attempted")).state, "succeeded");
+});
+
+Deno.test("scheduler: a reason of any length is kept to where a log and a person can bear it", async () => {
+  await using engine = await startEngine({
+    routes: { work: { from: "app", on: "throw" }, ask: { from: "app", on: "reject" } },
+    handlers: {
+      work: () => {
+        throw new Error("x".repeat(1_000_000));
+      },
+      ask: (_event, { reject }) => {
+        throw reject("y".repeat(1_000_000));
+      },
+    },
+  });
+  for (const type of ["throw", "reject"]) await engine.weir.publish({ source: "app", type, body: 1 });
+  const lengths: number[] = [];
+  for (const count of [1, 2]) {
+    const { reason } = await engine.seen("delivery.attempted", () => true, count);
+    lengths.push(reason!.length);
+  }
+  assertEquals(lengths.map((length) => length >= reasonLengthMax && length < reasonLengthMax + 100), [true, true]);
 });

@@ -71,8 +71,11 @@ function testServer(name: string, test: (fixture: ServerFixture) => Promise<void
 }
 
 /** A proxy that passes requests on and, when told to, throws the reply away. */
-function startProxy(target: string): AsyncDisposable & { url: string; loseReplies: boolean; hold?: Promise<void> } {
+function startProxy(
+  target: string,
+): AsyncDisposable & { url: string; loseReplies: boolean; hold?: Promise<void>; requests: number } {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    proxy.requests++;
     const { pathname } = new URL(request.url);
     const body = request.body === null ? undefined : await request.arrayBuffer();
     const response = await fetch(target + pathname, { method: request.method, headers: request.headers, body });
@@ -84,6 +87,7 @@ function startProxy(target: string): AsyncDisposable & { url: string; loseReplie
   const proxy: ReturnType<typeof startProxy> = {
     url: `http://127.0.0.1:${server.addr.port}`,
     loseReplies: false,
+    requests: 0,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
   return proxy;
@@ -119,6 +123,33 @@ testServer("claim: when the reply is lost the next beat gives the work back", as
   assertEquals([delivery.executions, delivery.failures], [2, 0]);
   assertEquals(await store.beat({ now: 12_000, monotonic: 5_000 }), 0); // the new claim is known and stays
   assertEquals(await store.settle(settlement(delivery, "succeeded")), true);
+});
+
+testServer("beat: however many claims an outage has left in doubt, they hold up no beat", async (fixture) => {
+  await using proxy = startProxy(fixture.server.url);
+  const store = await fixture.openAt(proxy.url);
+  const [queue] = await store.registerQueues([{ route: "orders", target: "" }]);
+  const lanes = Array.from({ length: 40 }, (_, n) => `l${n}`);
+  await store.append(newRequest(lanes.map((lane) => ({ queues: [queue!], lane }))));
+  proxy.loseReplies = true;
+  for (const lane of lanes) {
+    await assertRejects(
+      () => store.claim([{ queue: queue!, limit: 1 }], { token: lane, now: 9_000 }),
+      StoreUnavailable,
+    );
+  }
+  proxy.loseReplies = false;
+  proxy.requests = 0;
+  assertEquals(await store.beat({ now: 11_000, monotonic: 0 }), lanes.length);
+  assertEquals(proxy.requests, 2);
+  assertEquals((await claimAll(store, queue!, 11_000)).length, lanes.length);
+});
+
+testServer("append: what is too large for the server is refused alone", async (fixture) => {
+  const { store, queue } = await openWithQueue(fixture);
+  const items = ["1", `"${"x".repeat(6_291_456)}"`, "2"];
+  const results = await Promise.allSettled(items.map((item) => store.append(newRequest({ item, queues: [queue] }))));
+  assertEquals(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
 });
 
 testServer("claim: an engine that stood still until its work was taken over does not begin it", async (fixture) => {

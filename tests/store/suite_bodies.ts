@@ -45,6 +45,17 @@ export const bodyTests: Record<string, StoreTest> = {
     assertEquals(claimed.map(({ event }) => [event.raw.length, event.raw[0]]), raws.map((raw) => [raw.length, raw[0]]));
   },
 
+  async "claim: headers that are larger than one answer may be come all the same"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const filled = (n: number) => ({ headers: { "x-n": `${n}`, "x-trace": "h".repeat(60_000) }, query: `n=${n}` });
+    await Promise.all(
+      Array.from({ length: 200 }, (_, n) => store.append(newRequest({ queues: [queue] }, filled(n)))),
+    );
+    const claimed = (await store.claim([{ queue, limit: 400 }], { token: "t", now: 9_000 })).deliveries;
+    assertEquals(claimed.length, 200);
+    for (const { event } of claimed) assertEquals(event, { ...event, ...filled(Number(event.headers["x-n"])) });
+  },
+
   async "claim: large items of one large request come with it"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const items = [1, 2, 3].map((n) => JSON.stringify({ n, text: "x".repeat(900_000) }));
