@@ -145,12 +145,20 @@ testServer("beat: however many claims an outage has left in doubt, they hold up 
   assertEquals((await claimAll(store, queue!, 11_000)).length, lanes.length);
 });
 
-testServer("append: what is too large for the server is refused alone", async (fixture) => {
-  const { store, queue } = await openWithQueue(fixture);
-  const items = ["1", `"${"x".repeat(6_291_456)}"`, "2"];
-  const results = await Promise.allSettled(items.map((item) => store.append(newRequest({ item, queues: [queue] }))));
-  assertEquals(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
-});
+testServer(
+  "store: what is too large for the server is refused alone, not with what waits beside it",
+  async (fixture) => {
+    const { store, queue } = await openWithQueue(fixture);
+    const request = newRequest({ queues: [queue] });
+    await store.append(request);
+    const results = await Promise.allSettled([
+      store.append(newRequest({ queues: [queue] })),
+      store.cancel(request.events[0]!.deliveries[0]!.id, { now: 1, reason: "x".repeat(6_291_456) }),
+      store.append(newRequest({ queues: [queue] })),
+    ]);
+    assertEquals(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  },
+);
 
 testServer("claim: an engine that stood still until its work was taken over does not begin it", async (fixture) => {
   await using proxy = startProxy(fixture.server.url);
