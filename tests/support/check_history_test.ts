@@ -194,15 +194,16 @@ Deno.test("checkHistory: work of an engine that stood still may be done again, w
   const sent: HistoryRecord = { kind: "ingest", step: "invoke", op: 0, key: "k" };
   const first: HistoryRecord[] = [{ ...start, run: "1", boot: "b0" }, { kind: "end", run: "1", outcome: "succeeded" }];
   const again: HistoryRecord[] = [{ ...start, run: "2", boot: "b1" }, { kind: "end", run: "2", outcome: "succeeded" }];
-  const pause: HistoryRecord = { kind: "pause", boot: "b0" };
-  assertEquals(checkHistory([sent, ...first, pause, ...again]).anomalies, []);
-  for (const history of [[sent, pause, ...first, ...again], [sent, ...first, { ...pause, boot: "b1" }, ...again]]) {
+  const pause: HistoryRecord[] = [{ kind: "pause", boot: "b0" }, { kind: "resume", boot: "b0" }];
+  const otherPause: HistoryRecord[] = [{ kind: "pause", boot: "b1" }, { kind: "resume", boot: "b1" }];
+  assertEquals(checkHistory([sent, ...first, ...pause, ...again]).anomalies, []);
+  for (const history of [[sent, ...pause, ...first, ...again], [sent, ...first, ...otherPause, ...again]]) {
     assertEquals(checkHistory(history).anomalies.map(({ name }) => name).includes("RERUN"), true);
   }
   const settled: HistoryRecord[] = [{ kind: "final" }, { kind: "event", id: "e", seq: 1, key: "k" }];
   const row = { kind: "delivery", id: "d", eventId: "e", queue: "q", seq: 1, state: "succeeded" } as const;
   const winners = ["1", "2"].map((winner) =>
-    checkHistory([sent, ...first, pause, ...again, ...settled, { ...row, winner }])
+    checkHistory([sent, ...first, ...pause, ...again, ...settled, { ...row, winner }])
   );
   assertEquals(winners.map(({ anomalies }) => anomalies.map(({ name }) => name)), [["ZOMBIE"], []]);
 });
