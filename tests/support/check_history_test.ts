@@ -141,6 +141,41 @@ const plants: readonly (readonly [AnomalyName, string, Plant])[] = [
   ["STUCK", "a delivery is not finished at the end", (history) => {
     replace(history, isDelivery, { state: "ready" });
   }],
+  ["LANE", "the engine has lost the lanes, and says so to its handlers", (history) => {
+    replace(history, isStart, { lane: null });
+  }],
+  ["LANE", "the log holds everything in one lane", (history) => {
+    replace(history, isDelivery, { lane: "the only one" });
+  }],
+  ["REORDER", "a lane goes back, and nobody says what lane it is", (history) => {
+    const [first, second] = twoOfOneLane(history);
+    const rowOf = (id: string) => some(history, (each): each is DeliveryRecord => isDelivery(each) && each.id === id);
+    const [a, b] = [rowOf(first.delivery), rowOf(second.delivery)];
+    history[history.indexOf(a)] = { ...a, seq: b.seq };
+    history[history.indexOf(b)] = { ...b, seq: a.seq };
+    replace(history, isStart, { lane: undefined });
+  }],
+  ["EARLY-DEAD", "a delivery that never ran is dead", (history) => {
+    const row = some(history, isDelivery);
+    const runs = history.filter(isStart).filter(({ delivery }) => delivery === row.id).map(({ run }) => run);
+    remove(history, (record) => (record.kind === "start" || record.kind === "end") && runs.includes(record.run));
+    replace(history, (record) => record === row, { state: "dead", winner: undefined });
+  }],
+  ["EARLY-DEAD", "what was cut off by the end of its engine is called dead", (history) => {
+    const [start] = history.filter(isStart);
+    remove(history, (record) => isStart(record) && record !== start && record.delivery === start!.delivery);
+    remove(
+      history,
+      (record) => record.kind === "end" && !history.some((each) => isStart(each) && each.run === record.run),
+    );
+    remove(history, (record) => record.kind === "end" && record.run === start!.run);
+    insert(history, { kind: "crash", boot: start!.boot!, atMs: 0 });
+    replace(history, (record) => isDelivery(record) && record.id === start!.delivery, { state: "dead" });
+  }],
+  ["INVENTED", "a delivery is cancelled, and there is nobody who could have asked for it", (history) => {
+    const { id } = some(history, isDelivery);
+    replace(history, (record) => isDelivery(record) && record.id === id, { state: "cancelled" });
+  }],
 ];
 
 for (const [name, what, plant] of plants) {
