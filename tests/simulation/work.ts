@@ -115,7 +115,7 @@ export function createWorkshop(world: World): Workshop {
     });
     running.get(`${boot} ${queue}`)?.delete(run);
     inline.get(engine)?.delete(run);
-    history.push({ kind: "end", run, outcome: done && outcome.kind === "succeeded" ? "succeeded" : "failed" });
+    history.push({ kind: "end", run, outcome: done && outcome.kind !== "interrupted" ? outcome.kind : "failed" });
     if (done && outcome.kind === "failed" && outcome.died && proc !== undefined) history.push({ kind: "exit", proc });
     world.trace(`${boot} end ${run} ${done ? outcome.kind : "stopped"}`);
     if (!engine.alive) return never();
