@@ -215,7 +215,7 @@ export function summarize(report: KillReport): string {
     `${history.repeated} repeated (at most ${history.repeatedMax})`,
     `LOST ${count("LOST")}, DUP-ROW ${count("DUP-ROW")}, REORDER ${count("REORDER")}, OVERLAP ${count("OVERLAP")}, ` +
     `RERUN ${count("RERUN")}, INVENTED ${count("INVENTED")}, TORN ${count("TORN")}, ZOMBIE ${count("ZOMBIE")}, ` +
-    `STUCK ${count("STUCK")}, LANE ${count("LANE")}, EARLY-DEAD ${count("EARLY-DEAD")}`,
+    `STUCK ${count("STUCK")}, WRONG-LANE ${count("WRONG-LANE")}, EARLY-DEAD ${count("EARLY-DEAD")}`,
     `start to first work: median ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`,
     `${report.orphans} handler processes orphaned (${report.spinners} spinning), gone within ` +
     `${Math.round(report.outlivedMs)} ms`,

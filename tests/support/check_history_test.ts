@@ -141,10 +141,10 @@ const plants: readonly (readonly [AnomalyName, string, Plant])[] = [
   ["STUCK", "a delivery is not finished at the end", (history) => {
     replace(history, isDelivery, { state: "ready" });
   }],
-  ["LANE", "the engine has lost the lanes, and says so to its handlers", (history) => {
+  ["WRONG-LANE", "the engine has lost the lanes, and says so to its handlers", (history) => {
     replace(history, isStart, { lane: null });
   }],
-  ["LANE", "the log holds everything in one lane", (history) => {
+  ["WRONG-LANE", "the log holds everything in one lane", (history) => {
     replace(history, isDelivery, { lane: "the only one" });
   }],
   ["REORDER", "a lane goes back, and nobody says what lane it is", (history) => {

@@ -80,7 +80,7 @@ export function checkLaneNames(history: IndexedHistory, ordering: HistoryLimits[
     const isRight = typeof order === "number" ? isSideBySide({ queue, said, expected, order }) : said === expected;
     if (isRight) return;
     const detail = `is in the lane ${said ?? "of nobody"} of ${queue}; its body says ${expected ?? "none"}`;
-    anomalies.push({ name: "LANE", subject, detail });
+    anomalies.push({ name: "WRONG-LANE", subject, detail });
   }
 
   function isSideBySide(

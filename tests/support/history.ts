@@ -119,19 +119,19 @@ export type HistoryRecord =
   | FinalRecord;
 
 /**
- * | name     | what went wrong                                                                           |
- * | -------- | ----------------------------------------------------------------------------------------- |
- * | LOST     | acknowledged and not in the log; or finished in the log and never done                      |
- * | INVENTED | in the log or handed to a handler, and never sent                                           |
- * | RERUN    | run again after its success was settled, or more often than the crashes explain             |
- * | OVERLAP  | two attempts of one lane, or of one delivery, at the same time                              |
- * | REORDER  | a lane not in the order of the log, or the log not in the order of the acknowledgements      |
- * | DUP-ROW  | two events for one idempotency key, or two deliveries of one event in one queue             |
- * | TORN     | other bytes than were sent, or an event without its deliveries, or the reverse              |
- * | ZOMBIE   | a process that outlived its engine, or a superseded attempt whose result counted            |
- * | STUCK    | not finished although everything had come to rest                                           |
- * | LANE     | the engine's lane is not the one that the body asks for                                     |
- * | EARLY-DEAD | dead, and its runs do not say why                                                         |
+ * | name       | what went wrong                                                                         |
+ * | ---------- | --------------------------------------------------------------------------------------- |
+ * | LOST       | acknowledged and not in the log; or finished in the log and never done                  |
+ * | INVENTED   | in the log or handed to a handler, and never sent; or ended by a word that nobody gave  |
+ * | RERUN      | run again after its success was settled, or more often than the crashes explain         |
+ * | OVERLAP    | two attempts of one lane, or of one delivery, at the same time                          |
+ * | REORDER    | a lane not in the order of the log, or the log not in the order of the acknowledgements |
+ * | DUP-ROW    | two events for one idempotency key, or two deliveries of one event in one queue         |
+ * | TORN       | other bytes than were sent, or an event without its deliveries, or the reverse          |
+ * | ZOMBIE     | a process that outlived its engine, or a superseded attempt whose result counted        |
+ * | STUCK      | not finished although everything had come to rest                                       |
+ * | WRONG-LANE | the engine's lane is not the one that the body asks for                                 |
+ * | EARLY-DEAD | dead, and its runs do not say why                                                       |
  */
 export type AnomalyName =
   | "LOST"
@@ -143,7 +143,7 @@ export type AnomalyName =
   | "TORN"
   | "ZOMBIE"
   | "STUCK"
-  | "LANE"
+  | "WRONG-LANE"
   | "EARLY-DEAD";
 
 /** One broken promise. */
