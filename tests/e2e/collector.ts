@@ -55,7 +55,7 @@ export function createCollector(options: CollectorOptions): Collector {
   async function target(request: Request): Promise<Response> {
     const raw = await request.bytes().catch(() => undefined);
     if (raw === undefined) return new Response(null, { status: 400 }); // its engine died in the middle of it
-    const { key, lane } = JSON.parse(new TextDecoder().decode(raw));
+    const { key } = JSON.parse(new TextDecoder().decode(raw));
     const delivery = request.headers.get("webhook-id")!;
     const attempt = (targetAttempts.get(delivery) ?? 0) + 1;
     targetAttempts.set(delivery, attempt);
@@ -63,7 +63,7 @@ export function createCollector(options: CollectorOptions): Collector {
     const digest = createHash("sha256").update(raw).digest("hex");
     // A request of a killed engine may still be in the socket when the next one has begun: its header tells them apart.
     const boot = request.headers.get("x-rig-boot") ?? undefined;
-    start({ kind: "start", run, queue: "mirror/rig", delivery, key, lane, attempt, digest, boot });
+    start({ kind: "start", run, queue: "mirror/rig", delivery, key, attempt, digest, boot });
     const [chance, pause] = createHash("sha256").update(`${delivery}/${attempt}`).digest();
     await new Promise((resolve) => setTimeout(resolve, pause! % 4));
     const fails = chance! % 3 === 0;

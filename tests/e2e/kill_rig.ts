@@ -17,6 +17,8 @@ import { type EngineReader, readEngine } from "./engine_reader.ts";
 const template = fileURLToPath(new URL("./kill_project/", import.meta.url));
 const templateFiles = ["routes.yaml", "plugins/tell.ts", "plugins/work.ts", "plugins/spin.ts"];
 
+/** After how many a delivery is dead, in each of them. */
+const attempts = 20;
 /** Attempts at once in the three queues of the project: what one crash may repeat. */
 const slots = 20 + 10 + 2;
 const lanes = 40;
@@ -170,7 +172,7 @@ export async function runKillRig(
     return {
       seed,
       rounds,
-      history: checkHistory(records, { slots }),
+      history: checkHistory(records, { slots, attempts: () => attempts }),
       resumeMs: engines.flatMap(({ boot, engine }) => {
         const at = firstWork.get(boot);
         return at === undefined ? [] : [at - engine.spawnedAtMs];
@@ -213,7 +215,7 @@ export function summarize(report: KillReport): string {
     `${history.repeated} repeated (at most ${history.repeatedMax})`,
     `LOST ${count("LOST")}, DUP-ROW ${count("DUP-ROW")}, REORDER ${count("REORDER")}, OVERLAP ${count("OVERLAP")}, ` +
     `RERUN ${count("RERUN")}, INVENTED ${count("INVENTED")}, TORN ${count("TORN")}, ZOMBIE ${count("ZOMBIE")}, ` +
-    `STUCK ${count("STUCK")}`,
+    `STUCK ${count("STUCK")}, WRONG-LANE ${count("WRONG-LANE")}, EARLY-DEAD ${count("EARLY-DEAD")}`,
     `start to first work: median ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`,
     `${report.orphans} handler processes orphaned (${report.spinners} spinning), gone within ` +
     `${Math.round(report.outlivedMs)} ms`,

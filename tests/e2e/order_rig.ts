@@ -54,10 +54,11 @@ export async function runOrderRig(
   let attempts = 0;
   const ordered: Handler = async (event, ctx) => {
     const run = `run-${attempts++}`;
-    const { idempotencyKey: key, orderingKey: lane } = event;
+    const { key } = event.body as { key: string };
+    const { orderingKey: lane = null } = event;
     const { deliveryId: delivery, attempt } = ctx;
-    const records = histories.of(key!);
-    records.push({ kind: "start", run, queue: "ordered", delivery, key: key!, lane, attempt });
+    const records = histories.of(key);
+    records.push({ kind: "start", run, queue: "ordered", delivery, key, lane, attempt });
     const digest = createHash("sha256").update(`${key}/${attempt}`).digest();
     // Other work gets in between, so that attempts that are let in together would be seen together.
     for (let turn = 0; turn < digest[0]! % 4; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -78,7 +79,12 @@ export async function runOrderRig(
     const records = histories.of(key);
     const op = ops++;
     records.push({ kind: "ingest", step: "invoke", op, key, lane, queues });
-    const { id, status } = await engine.weir.publish({ source: "app", type: "t", body: { lane }, idempotencyKey: key });
+    const { id, status } = await engine.weir.publish({
+      source: "app",
+      type: "t",
+      body: { key, lane },
+      idempotencyKey: key,
+    });
     records.push({ kind: "ingest", step: "ok", op, eventId: id, status });
   };
   // A key has one publisher, which waits for each answer; its events are far apart, so that all keys are busy at once.

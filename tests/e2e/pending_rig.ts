@@ -17,6 +17,7 @@ const project = {
   routesFile: here("./kill_project/routes.yaml"),
   pluginFiles: ["tell.ts", "work.ts", "spin.ts"].map((name) => here(`./kill_project/plugins/${name}`)),
   slots: 20 + 10,
+  attempts: () => 20,
 };
 const queues = [{ route: "work", target: "" }, { route: "mirror", target: "rig" }];
 

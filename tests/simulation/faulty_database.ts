@@ -55,6 +55,7 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
   async function commit(kinds: readonly CommitKind[], batch: readonly Statement[]): Promise<Result[]> {
     try {
       const results = await world.disk.write(batch);
+      world.history.push(...await world.finished.take());
       world.trace(`${engine.label} commit ${kinds.join("+")}`);
       return engine.alive && diesAt(kinds, "after") ? await never() : results;
     } catch (error) {

@@ -6,13 +6,14 @@
 import { parseArgs } from "node:util";
 import { makeMemoryFolder } from "./memory_folder.ts";
 import { plantedBugs } from "./planted_bugs.ts";
+import { plantedLosses } from "./planted_losses.ts";
 import { simulate } from "./simulation.ts";
 
 const { values } = parseArgs({ options: { seeds: { type: "string", default: "300" }, only: { type: "string" } } });
 const seeds = Number(values.seeds);
 await using folder = await makeMemoryFolder();
 let missed = 0;
-for (const bug of plantedBugs) {
+for (const bug of [...plantedBugs, ...plantedLosses]) {
   if (values.only !== undefined && !bug.name.includes(values.only)) continue;
   const begun = performance.now();
   let seed = 0;

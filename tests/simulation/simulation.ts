@@ -14,7 +14,9 @@ import { createRandom } from "../support/seeded_random.ts";
 import type { CrashCounts } from "./crash_points.ts";
 import { checkFinally, checkLaneHeads, isAtRest, readFinally } from "./final_checks.ts";
 import { keepErased } from "./erased_rows.ts";
+import { watchFinished } from "./finished_rows.ts";
 import { createKernel } from "./kernel.ts";
+import { limitsOf } from "./limits.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
 import { createOperator } from "./operator.ts";
 import { createSenders } from "./senders.ts";
@@ -67,6 +69,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   const disk = openSqlite(path);
   await migrate(disk);
   const erased = await keepErased(disk, swarm.retention ?? defaultRetention);
+  const finished = await watchFinished(disk);
   const kernel = createKernel(stream(2));
   const hash = createHash("sha256");
   const configs = await loadConfigs(swarm);
@@ -76,6 +79,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     chance: stream(3),
     entropy: stream(4),
     disk,
+    finished,
     configs,
     config: configs[0]!,
     history: [],
@@ -135,7 +139,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   while (!ended && kernel.now < swarm.faultsMs + quietMsMax && await kernel.step());
 
   world.history.push(...await readFinally(disk));
-  const verdict = checkHistory(world.history);
+  const verdict = checkHistory(world.history, limitsOf(configs));
   // What was found on the way ended the simulation, and then much is simply not finished.
   const findings = world.findings.length > 0 ? world.findings : [
     ...verdict.anomalies,

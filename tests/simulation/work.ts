@@ -27,7 +27,8 @@ interface Call {
   readonly queue: string;
   readonly route: string;
   readonly deliveryId: string;
-  readonly lane?: string;
+  /** The lane that the engine says it is in: its word, which the checker holds against the body. */
+  readonly lane: string | null;
   readonly attempt: number;
   readonly body: SimulatedBody;
   readonly receivedAt: number;
@@ -114,7 +115,7 @@ export function createWorkshop(world: World): Workshop {
     });
     running.get(`${boot} ${queue}`)?.delete(run);
     inline.get(engine)?.delete(run);
-    history.push({ kind: "end", run, outcome: done && outcome.kind === "succeeded" ? "succeeded" : "failed" });
+    history.push({ kind: "end", run, outcome: done && outcome.kind !== "interrupted" ? outcome.kind : "failed" });
     if (done && outcome.kind === "failed" && outcome.died && proc !== undefined) history.push({ kind: "exit", proc });
     world.trace(`${boot} end ${run} ${done ? outcome.kind : "stopped"}`);
     if (!engine.alive) return never();
@@ -251,7 +252,7 @@ export function createWorkshop(world: World): Workshop {
         queue: route,
         route,
         deliveryId: ctx.deliveryId,
-        lane: event.orderingKey,
+        lane: event.orderingKey ?? null,
         attempt: ctx.attempt,
         body: event.body,
         receivedAt: event.receivedAt.getTime(),
@@ -287,7 +288,7 @@ export function createWorkshop(world: World): Workshop {
           queue: queueName(spec.route, spec.target ?? ""),
           route: spec.route,
           deliveryId: attempt.deliveryId,
-          lane: attempt.orderingKey,
+          lane: attempt.orderingKey ?? null,
           attempt: attempt.attempt,
           body: bodyOf(attempt),
           receivedAt: attempt.event.receivedAt,

@@ -7,6 +7,7 @@ import type { Database } from "../../core/store/database.ts";
 import type { HistoryRecord } from "../support/history.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 import { type CrashCounts, type CrashPoint, seldomReached } from "./crash_points.ts";
+import type { FinishedRows } from "./finished_rows.ts";
 import type { Kernel, Life } from "./kernel.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
 import type { Swarm } from "./swarm.ts";
@@ -47,6 +48,8 @@ export interface World {
   readonly entropy: SeededRandom;
   /** The database that survives. */
   readonly disk: Database;
+  /** What it has called finished. */
+  readonly finished: FinishedRows;
   readonly configs: readonly Config[];
   readonly history: HistoryRecord[];
   readonly findings: Finding[];

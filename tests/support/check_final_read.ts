@@ -2,11 +2,18 @@
  * Judges what the log says at the end against what was sent to it and what handlers did.
  */
 
-import type { Anomaly, AnomalyName, DeliveryRecord, EventRecord } from "./history.ts";
+import type { Anomaly, AnomalyName, DeliveryRecord, EventRecord, HistoryLimits } from "./history.ts";
 import { type FinalRead, finished, type IndexedHistory, type Ingest, type Run } from "./history_index.ts";
 
+/** So many dead processes of a handler are poison. */
+const deathsMax = 3;
+
 /** Finds everything that must not be in the final read. */
-export function checkFinalRead(history: IndexedHistory, final: FinalRead): Anomaly[] {
+export function checkFinalRead(
+  history: IndexedHistory,
+  final: FinalRead,
+  { attempts, hasOperator }: Pick<HistoryLimits, "attempts" | "hasOperator">,
+): Anomaly[] {
   const anomalies: Anomaly[] = [];
   const report = (name: AnomalyName, subject: string, detail: string) => anomalies.push({ name, subject, detail });
   const events = new Map(final.events.map((event) => [event.id, event]));
@@ -23,11 +30,16 @@ export function checkFinalRead(history: IndexedHistory, final: FinalRead): Anoma
     const sent = history.ingestsOf.get(key) ?? [];
     for (const row of rows) checkEvent(row, sent, deliveriesOf.get(row.id) ?? []);
   }
-  const runsOf = Map.groupBy(history.runs.values(), ({ start }) => start.delivery);
+  const { runsOf } = history;
   for (const delivery of final.deliveries) {
     if (!events.has(delivery.eventId)) report("TORN", delivery.id, `its event ${delivery.eventId} is not in the log`);
     if (!finished.has(delivery.state)) report("STUCK", delivery.id, `is ${delivery.state} although all is at rest`);
-    if (delivery.state === "succeeded") checkSuccess(delivery, runsOf.get(delivery.id) ?? []);
+    const runs = runsOf.get(delivery.id) ?? [];
+    if (delivery.state === "succeeded") checkSuccess(delivery, runs);
+    if (delivery.state === "dead") checkDead(delivery, runs);
+    if (!hasOperator && (delivery.state === "cancelled" || delivery.state === "skipped")) {
+      report("INVENTED", delivery.id, `is ${delivery.state}, and there is nobody who could have asked for it`);
+    }
   }
   const written = new Set(final.deliveries.map(({ id }) => id));
   for (const [delivery, runs] of runsOf) {
@@ -54,6 +66,18 @@ export function checkFinalRead(history: IndexedHistory, final: FinalRead): Anoma
         report("INVENTED", event.key, `${event.id} has a delivery in ${queue}, where it does not belong`);
       }
     }
+  }
+
+  /** What a death cut off has not failed: the engine's own counts against nothing that runs in a process of its own. */
+  function checkDead({ id, queue }: DeliveryRecord, runs: readonly Run[]): void {
+    const { exits, crashes } = history;
+    const failed = runs.filter(({ start: { boot }, end }) =>
+      end === undefined ? boot === undefined || !crashes.has(boot) : end.outcome === "failed"
+    );
+    const died = runs.filter(({ start: { proc }, end }) => end === undefined && proc !== undefined && exits.has(proc));
+    if (runs.some(({ end }) => end?.outcome === "rejected")) return;
+    if (failed.length >= attempts(queue) || died.length >= deathsMax) return;
+    report("EARLY-DEAD", id, `is dead after ${failed.length} failed runs of ${attempts(queue)}`);
   }
 
   function checkSuccess({ id, winner }: DeliveryRecord, runs: readonly Run[]): void {

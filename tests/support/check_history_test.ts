@@ -141,6 +141,41 @@ const plants: readonly (readonly [AnomalyName, string, Plant])[] = [
   ["STUCK", "a delivery is not finished at the end", (history) => {
     replace(history, isDelivery, { state: "ready" });
   }],
+  ["WRONG-LANE", "the engine has lost the lanes, and says so to its handlers", (history) => {
+    replace(history, isStart, { lane: null });
+  }],
+  ["WRONG-LANE", "the log holds everything in one lane", (history) => {
+    replace(history, isDelivery, { lane: "the only one" });
+  }],
+  ["REORDER", "a lane goes back, and nobody says what lane it is", (history) => {
+    const [first, second] = twoOfOneLane(history);
+    const rowOf = (id: string) => some(history, (each): each is DeliveryRecord => isDelivery(each) && each.id === id);
+    const [a, b] = [rowOf(first.delivery), rowOf(second.delivery)];
+    history[history.indexOf(a)] = { ...a, seq: b.seq };
+    history[history.indexOf(b)] = { ...b, seq: a.seq };
+    replace(history, isStart, { lane: undefined });
+  }],
+  ["EARLY-DEAD", "a delivery that never ran is dead", (history) => {
+    const row = some(history, isDelivery);
+    const runs = history.filter(isStart).filter(({ delivery }) => delivery === row.id).map(({ run }) => run);
+    remove(history, (record) => (record.kind === "start" || record.kind === "end") && runs.includes(record.run));
+    replace(history, (record) => record === row, { state: "dead", winner: undefined });
+  }],
+  ["EARLY-DEAD", "what was cut off by the end of its engine is called dead", (history) => {
+    const [start] = history.filter(isStart);
+    remove(history, (record) => isStart(record) && record !== start && record.delivery === start!.delivery);
+    remove(
+      history,
+      (record) => record.kind === "end" && !history.some((each) => isStart(each) && each.run === record.run),
+    );
+    remove(history, (record) => record.kind === "end" && record.run === start!.run);
+    insert(history, { kind: "crash", boot: start!.boot!, atMs: 0 });
+    replace(history, (record) => isDelivery(record) && record.id === start!.delivery, { state: "dead" });
+  }],
+  ["INVENTED", "a delivery is cancelled, and there is nobody who could have asked for it", (history) => {
+    const { id } = some(history, isDelivery);
+    replace(history, (record) => isDelivery(record) && record.id === id, { state: "cancelled" });
+  }],
 ];
 
 for (const [name, what, plant] of plants) {
@@ -194,15 +229,16 @@ Deno.test("checkHistory: work of an engine that stood still may be done again, w
   const sent: HistoryRecord = { kind: "ingest", step: "invoke", op: 0, key: "k" };
   const first: HistoryRecord[] = [{ ...start, run: "1", boot: "b0" }, { kind: "end", run: "1", outcome: "succeeded" }];
   const again: HistoryRecord[] = [{ ...start, run: "2", boot: "b1" }, { kind: "end", run: "2", outcome: "succeeded" }];
-  const pause: HistoryRecord = { kind: "pause", boot: "b0" };
-  assertEquals(checkHistory([sent, ...first, pause, ...again]).anomalies, []);
-  for (const history of [[sent, pause, ...first, ...again], [sent, ...first, { ...pause, boot: "b1" }, ...again]]) {
+  const pause: HistoryRecord[] = [{ kind: "pause", boot: "b0" }, { kind: "resume", boot: "b0" }];
+  const otherPause: HistoryRecord[] = [{ kind: "pause", boot: "b1" }, { kind: "resume", boot: "b1" }];
+  assertEquals(checkHistory([sent, ...first, ...pause, ...again]).anomalies, []);
+  for (const history of [[sent, ...pause, ...first, ...again], [sent, ...first, ...otherPause, ...again]]) {
     assertEquals(checkHistory(history).anomalies.map(({ name }) => name).includes("RERUN"), true);
   }
   const settled: HistoryRecord[] = [{ kind: "final" }, { kind: "event", id: "e", seq: 1, key: "k" }];
   const row = { kind: "delivery", id: "d", eventId: "e", queue: "q", seq: 1, state: "succeeded" } as const;
   const winners = ["1", "2"].map((winner) =>
-    checkHistory([sent, ...first, pause, ...again, ...settled, { ...row, winner }])
+    checkHistory([sent, ...first, ...pause, ...again, ...settled, { ...row, winner }])
   );
   assertEquals(winners.map(({ anomalies }) => anomalies.map(({ name }) => name)), [["ZOMBIE"], []]);
 });

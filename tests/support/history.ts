@@ -16,7 +16,7 @@ export type IngestRecord =
     readonly op: number;
     /** The idempotency key, unique over all sources of the history. */
     readonly key: string;
-    /** The ordering key that the event has in the queues that order. */
+    /** The ordering key in the body that was sent: what the event has in every queue that orders. */
     readonly lane?: string;
     /** SHA-256 of the bytes sent. */
     readonly digest?: string;
@@ -45,8 +45,8 @@ export interface StartRecord {
   readonly delivery: string;
   /** The event's idempotency key. */
   readonly key: string;
-  /** Absent where the queue has no order. */
-  readonly lane?: string;
+  /** The lane that the engine says it is in; null when it says none, absent where it cannot be asked. */
+  readonly lane?: string | null;
   readonly attempt?: number;
   /** The engine behind it, if that can be told. */
   readonly boot?: string;
@@ -59,7 +59,7 @@ export interface StartRecord {
 export interface EndRecord {
   readonly kind: "end";
   readonly run: string;
-  readonly outcome: "succeeded" | "failed";
+  readonly outcome: "succeeded" | "failed" | "rejected";
 }
 
 /** Something happened to a process. */
@@ -68,6 +68,11 @@ export type ProcessRecord =
   | { readonly kind: "crash"; readonly boot: string; readonly atMs: number }
   /** The engine `boot` stood still from here for so long that another took its work over: what it had begun may be repeated. */
   | { readonly kind: "pause"; readonly boot: string }
+  /**
+   * The engine `boot` is about to go on. Whatever of its work is heard of between the two was begun before: a request
+   * may lie in a socket, and a handler may live on, while the engine stands still.
+   */
+  | { readonly kind: "resume"; readonly boot: string }
   /** A handler's process ended although its engine lived. */
   | { readonly kind: "exit"; readonly proc: string }
   /** A handler's process of the engine `boot` was seen alive. */
@@ -88,6 +93,7 @@ export interface DeliveryRecord {
   readonly id: string;
   readonly eventId: string;
   readonly queue: string;
+  /** As the engine says. */
   readonly lane?: string;
   /** Its position. */
   readonly seq: number;
@@ -113,17 +119,19 @@ export type HistoryRecord =
   | FinalRecord;
 
 /**
- * | name     | what went wrong                                                                           |
- * | -------- | ----------------------------------------------------------------------------------------- |
- * | LOST     | acknowledged and not in the log; or finished in the log and never done                      |
- * | INVENTED | in the log or handed to a handler, and never sent                                           |
- * | RERUN    | run again after its success was settled, or more often than the crashes explain             |
- * | OVERLAP  | two attempts of one lane, or of one delivery, at the same time                              |
- * | REORDER  | a lane not in the order of the log, or the log not in the order of the acknowledgements      |
- * | DUP-ROW  | two events for one idempotency key, or two deliveries of one event in one queue             |
- * | TORN     | other bytes than were sent, or an event without its deliveries, or the reverse              |
- * | ZOMBIE   | a process that outlived its engine, or a superseded attempt whose result counted            |
- * | STUCK    | not finished although everything had come to rest                                           |
+ * | name       | what went wrong                                                                         |
+ * | ---------- | --------------------------------------------------------------------------------------- |
+ * | LOST       | acknowledged and not in the log; or finished in the log and never done                  |
+ * | INVENTED   | in the log or handed to a handler, and never sent; or ended by a word that nobody gave  |
+ * | RERUN      | run again after its success was settled, or more often than the crashes explain         |
+ * | OVERLAP    | two attempts of one lane, or of one delivery, at the same time                          |
+ * | REORDER    | a lane not in the order of the log, or the log not in the order of the acknowledgements |
+ * | DUP-ROW    | two events for one idempotency key, or two deliveries of one event in one queue         |
+ * | TORN       | other bytes than were sent, or an event without its deliveries, or the reverse          |
+ * | ZOMBIE     | a process that outlived its engine, or a superseded attempt whose result counted        |
+ * | STUCK      | not finished although everything had come to rest                                       |
+ * | WRONG-LANE | the engine's lane is not the one that the body asks for                                 |
+ * | EARLY-DEAD | dead, and its runs do not say why                                                       |
  */
 export type AnomalyName =
   | "LOST"
@@ -134,7 +142,9 @@ export type AnomalyName =
   | "DUP-ROW"
   | "TORN"
   | "ZOMBIE"
-  | "STUCK";
+  | "STUCK"
+  | "WRONG-LANE"
+  | "EARLY-DEAD";
 
 /** One broken promise. */
 export interface Anomaly {
@@ -144,12 +154,24 @@ export interface Anomaly {
   readonly detail: string;
 }
 
+/**
+ * What a queue makes of an ordering key: one lane, or none at all, or for a number so many lanes side by side, of which
+ * the engine says which is which.
+ */
+export type Ordering = "one" | "none" | number;
+
 /** What the checker must know and cannot see. */
 export interface HistoryLimits {
   /** Most attempts at once in all queues: what one crash may repeat. */
   readonly slots: number;
   /** How long a handler's process may outlive its engine. */
   readonly outliveMsMax: number;
+  /** How each queue orders. */
+  readonly ordering: (queue: string) => Ordering;
+  /** After how many failed runs a delivery of a queue may be dead; 0 where somebody else judges that. */
+  readonly attempts: (queue: string) => number;
+  /** Whether somebody may cancel and skip. */
+  readonly hasOperator: boolean;
 }
 
 /** The judgement, and the figures that show how hard the history was. */
@@ -168,9 +190,9 @@ export interface HistoryReport {
   readonly failed: number;
   /** Runs that did again what had been done before: what "at least once" costs. */
   readonly repeated: number;
-  /** The most that `repeated` may be: crashes, pauses and exits times slots. */
+  /** The most that `repeated` may be: crashes and pauses times slots, and what ran in processes that ended. */
   readonly repeatedMax: number;
-  /** The most of them that go back to one engine. */
+  /** The most of them that go back to one death. */
   readonly repeatedMost: number;
   readonly crashes: number;
 }

@@ -27,6 +27,12 @@ export interface Run {
   endAt?: number;
 }
 
+/** A time in which an engine stood still. */
+export interface Pause {
+  readonly at: number;
+  readonly until: number;
+}
+
 /** The log after everything has come to rest. */
 export interface FinalRead {
   readonly events: readonly EventRecord[];
@@ -38,9 +44,12 @@ export interface IndexedHistory {
   readonly ingests: ReadonlyMap<number, Ingest>;
   readonly ingestsOf: ReadonlyMap<string, readonly Ingest[]>;
   readonly runs: ReadonlyMap<string, Run>;
+  readonly runsOf: ReadonlyMap<string, readonly Run[]>;
+  /** Those of each handler's process. */
+  readonly runsIn: ReadonlyMap<string, readonly Run[]>;
   readonly crashes: ReadonlyMap<string, { readonly at: number; readonly atMs: number }>;
-  /** When each engine stood still. */
-  readonly pauses: ReadonlyMap<string, readonly number[]>;
+  /** From when to when each engine stood still. */
+  readonly pauses: ReadonlyMap<string, readonly Pause[]>;
   readonly exits: ReadonlyMap<string, number>;
   /** When each process was last seen alive. */
   readonly aliveAt: ReadonlyMap<string, number>;
@@ -60,7 +69,7 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
   const ingests = new Map<number, Ingest>();
   const runs = new Map<string, Run>();
   const crashes = new Map<string, { at: number; atMs: number }>();
-  const pauses = new Map<string, number[]>();
+  const pauses = new Map<string, { at: number; until: number }[]>();
   const exits = new Map<string, number>();
   const aliveAt = new Map<string, number>();
   const aliveAfter = new Map<string, { boot: string; atMs: number }>();
@@ -87,7 +96,10 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
       case "crash":
         return void crashes.set(record.boot, { at, atMs: record.atMs });
       case "pause":
-        return void pauses.set(record.boot, [...(pauses.get(record.boot) ?? []), at]);
+        return void pauses.set(record.boot, [...(pauses.get(record.boot) ?? []), { at, until: Infinity }]);
+      case "resume":
+        known(pauses, record.boot, "an engine that never stood still").at(-1)!.until = at;
+        return;
       case "exit":
         return void exits.set(record.proc, at);
       case "alive":
@@ -104,7 +116,16 @@ export function indexHistory(records: readonly HistoryRecord[]): IndexedHistory 
     }
   });
   const ingestsOf = Map.groupBy(ingests.values(), ({ key }) => key);
-  return { ingests, ingestsOf, runs, crashes, pauses, exits, aliveAt, aliveAfter, seenFinished, final };
+  const runsOf = Map.groupBy(runs.values(), ({ start }) => start.delivery);
+  const runsIn = new Map<string, Run[]>();
+  for (const run of runs.values()) {
+    const { proc } = run.start;
+    if (proc === undefined) continue;
+    const beside = runsIn.get(proc);
+    if (beside === undefined) runsIn.set(proc, [run]);
+    else beside.push(run);
+  }
+  return { ingests, ingestsOf, runs, runsOf, runsIn, crashes, pauses, exits, aliveAt, aliveAfter, seenFinished, final };
 }
 
 function known<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key, what: string): Value {

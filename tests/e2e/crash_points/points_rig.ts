@@ -23,6 +23,8 @@ const project = {
   routesFile: here("./routes.yaml"),
   pluginFiles: ["../kill_project/plugins/tell.ts", "../kill_project/plugins/work.ts"].map(here),
   slots: 20 + 10,
+  attempts: (queue: string) => queue === "work" ? 3 : 20,
+  hasOperator: true,
 };
 
 /** Deaths at each place before the log is read through and a new one begun. */

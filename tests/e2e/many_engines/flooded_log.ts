@@ -6,7 +6,7 @@
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkHistory } from "../../support/check_history.ts";
-import type { EndRecord, HistoryRecord, HistoryReport, StartRecord } from "../../support/history.ts";
+import type { EndRecord, HistoryLimits, HistoryRecord, HistoryReport, StartRecord } from "../../support/history.ts";
 import { createRandom } from "../../support/seeded_random.ts";
 import { createCollector } from "../collector.ts";
 import { type EngineReader, readEngine } from "../engine_reader.ts";
@@ -17,11 +17,12 @@ import { findProcesses, readProcess } from "../process_table.ts";
 /** How many attempts the project lets each of its queues run at once, over all engines. */
 export const concurrency: Readonly<Record<string, number>> = { "work": 30, "mirror/rig": 20 };
 
-const ownProject = {
+const ownProject: FloodedProject = {
   routesFile: fileURLToPath(new URL("./routes.yaml", import.meta.url)),
   pluginFiles: ["../kill_project/plugins/tell.ts", "./plugins/work.ts"]
     .map((path) => fileURLToPath(new URL(path, import.meta.url))),
   slots: Object.values(concurrency).reduce((sum, each) => sum + each, 0),
+  attempts: () => 20,
 };
 
 const watchMs = 50;
@@ -52,9 +53,16 @@ export interface FloodedLogOptions {
   /** How many do wait; by default as many as no success was seen of. */
   readonly backlog?: () => number;
   /** Another project than the one beside this file, with the attempts that it lets run at once. */
-  readonly project?: { readonly routesFile: string; readonly pluginFiles: readonly string[]; readonly slots: number };
+  readonly project?: FloodedProject;
   /** Hears of the beginning and the end of every attempt, before whoever reports it is answered. */
   readonly heard?: (record: StartRecord | EndRecord) => void;
+}
+
+/** What runs on the log, and what the checker must know of it. */
+export interface FloodedProject
+  extends Pick<HistoryLimits, "slots" | "attempts">, Partial<Pick<HistoryLimits, "ordering" | "hasOperator">> {
+  readonly routesFile: string;
+  readonly pluginFiles: readonly string[];
 }
 
 /** The log, its flood and its history. */
@@ -251,7 +259,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
       // One by one: a spread of so many arguments would not fit the stack.
       for (const record of await living[0]!.reader.everything()) records.push(record);
       await watching;
-      return checkHistory(records, { slots: project.slots });
+      return checkHistory(records, project);
     },
     async stop() {
       const stopping = living;

@@ -9,7 +9,9 @@ export async function tellStart(
   const run = crypto.randomUUID();
   const digest = createHash("sha256").update(event.raw).digest("hex");
   const { deliveryId: delivery, attempt } = ctx;
-  const { idempotencyKey: key, orderingKey: lane, type } = event;
+  // Which event it is the body says, as it was sent. The lane is the engine's word, and is judged.
+  const { key } = event.body as { key: string };
+  const { orderingKey: lane = null, type } = event;
   const boot = Deno.env.get("RIG_BOOT");
   const { spin } = await post("start", { run, delivery, key, lane, type, attempt, digest, boot, pid: Deno.pid });
   return {
