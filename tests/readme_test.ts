@@ -15,6 +15,7 @@ import { deathsMax } from "../core/domain/delivery.ts";
 import { formatDuration } from "../core/domain/duration.ts";
 import { keyLengthMax } from "../core/domain/expression.ts";
 import { resultLengthMax } from "../core/domain/handler_call.ts";
+import { reasonLengthMax } from "../core/domain/outcome.ts";
 import { secretBytesMin } from "../core/domain/provider.ts";
 import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { bulkRowsMax } from "../core/engine/bulk.ts";
@@ -73,6 +74,7 @@ const limits: readonly (readonly [string, string])[] = [
   ["output kept of an attempt", kib(outputCharsMax)],
   ["result kept of a handler", kib(resultLengthMax)],
   ["answer kept of a target", kib(responseBytesMax)],
+  ["reason kept of an attempt", `${count(reasonLengthMax)} characters`],
   ["rows of one page of the API", count(pageRowsMax)],
   ["deliveries or events of one call that acts on many", count(bulkRowsMax)],
   ["body of a request to the API", kib(adminBodyBytesMax)],
@@ -94,7 +96,7 @@ const limits: readonly (readonly [string, string])[] = [
   ],
   [
     "clocks of engines on one log, how far apart",
-    `${formatDuration(clockSkewMsMax)}; beyond it an open breaker or a spent rate limit is taken for outdated`,
+    `${formatDuration(clockSkewMsMax)}; beyond it an open breaker, a spent rate limit or a tick is taken for outdated`,
   ],
   ["grace of a shutdown", formatDuration(stopGraceMs)],
 ];
