@@ -6,27 +6,24 @@
  * The logs take some 3 GB beside each other, in TMPDIR.
  */
 
-import { parseArgs } from "node:util";
 import { type BacklogSpec, buildLog, claimed, type RoundTimes, workOff } from "./backlog_rig.ts";
 import { serveBacklog } from "./serve_backlog.ts";
+import { soakOptions, whole } from "../support/soak_options.ts";
 
 const claimRatioMax = 2;
 const residentMiBMax = 300e6 / 2 ** 20;
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    blocked: { type: "string", default: "900000" },
-    closed: { type: "string", default: "500000" },
-    due: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "400" },
-    events: { type: "string", default: "20000" },
-  },
+const values = soakOptions({
+  blocked: whole(900_000),
+  closed: whole(500_000),
+  due: whole(100_000),
+  rounds: whole(400),
+  events: whole(20_000),
 });
-const rounds = Number(values.rounds);
+const { rounds } = values;
 const logs: readonly (BacklogSpec & { what: string })[] = [
-  { kind: "blocked", stuck: Number(values.blocked), due: Number(values.due), what: "behind ten blocked heads" },
-  { kind: "closed", stuck: Number(values.closed), due: Number(values.due), what: "behind an open breaker and a pause" },
+  { kind: "blocked", stuck: values.blocked, due: values.due, what: "behind ten blocked heads" },
+  { kind: "closed", stuck: values.closed, due: values.due, what: "behind an open breaker and a pause" },
 ];
 let missed = 0;
 for (const { what, ...spec } of logs) {
@@ -40,7 +37,7 @@ for (const { what, ...spec } of logs) {
     const times = await measure({ full, empty });
     const claimRatio = compare("claim of ten", times, ({ claimMs }) => claimMs);
     compare("settle and promote of ten", times, ({ settleMs }) => settleMs);
-    const served = await serveBacklog(full, { events: Number(values.events) });
+    const served = await serveBacklog(full, { events: values.events });
     const { acknowledged, delivered, looks } = served;
     console.log(
       `  weir serve: at most ${served.residentMiBMax.toFixed(0)} MiB resident; ready after ` +

@@ -4,22 +4,15 @@
  * there is one. The long form is `--keys 10000 --events 1000000 --failing 0.2`: nine minutes of a core, and 2 GB.
  */
 
-import { parseArgs } from "node:util";
 import { measureBesideStuckHead, runOrderRig } from "./order_rig.ts";
+import { amount, soakOptions, whole } from "../support/soak_options.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    keys: { type: "string", default: "1000" },
-    events: { type: "string", default: "20000" },
-    failing: { type: "string", default: "0.33" },
-  },
-});
-const keys = Number(values.keys);
+const values = soakOptions({ keys: whole(1_000), events: whole(20_000), failing: amount(0.33, { most: 0.9 }) });
+const { keys } = values;
 const begunAt = performance.now();
 const { anomalies, events, attempts, failed, succeeded, tookMs } = await runOrderRig(
-  { keys, eventsPerKey: Math.ceil(Number(values.events) / keys) },
-  { failing: Number(values.failing), say: (line) => console.log(`${secondsSince(begunAt)} s: ${line}`) },
+  { keys, eventsPerKey: Math.ceil(values.events / keys) },
+  { failing: values.failing, say: (line) => console.log(`${secondsSince(begunAt)} s: ${line}`) },
 );
 for (const { name, subject, detail } of anomalies.slice(0, 50)) console.log(`${name} ${subject}: ${detail}`);
 const count = (name: string) => anomalies.filter((anomaly) => anomaly.name === name).length;

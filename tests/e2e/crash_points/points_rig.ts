@@ -47,6 +47,9 @@ export const pointsOnFile: readonly CrashPoint[] = crashPointNames.filter((point
 /** The places that only an engine on a server comes to. */
 export const pointsOnServer: readonly CrashPoint[] = crashPointNames.filter(isOnServer);
 
+/** Every place that this rig tries. */
+export const allPoints: readonly CrashPoint[] = [...pointsOnFile, ...pointsOnServer];
+
 /** Options of {@link runPointsRig}. */
 export interface PointsRigOptions {
   readonly points: readonly CrashPoint[];

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { HistoryReport } from "../../support/history.ts";
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
 import { findProcesses } from "../process_table.ts";
+import { senders } from "../flood.ts";
 import { until } from "../../support/until.ts";
 import { createFaults, type FaultOrder, type Faults } from "./faults.ts";
 
@@ -43,8 +44,17 @@ export async function assertSound(log: FaultyLog): Promise<HistoryReport> {
   return report;
 }
 
-/** Requests that cannot all have been under way when the disk failed. */
+/** Requests acknowledged after a failure that show that it harmed nobody: more than were under way. */
 const workingOn = 50;
+
+/** How often a sync is made to fail: only one in many is a checkpoint's, so that hardly two in a row are. */
+const syncFailuresMax = 5;
+
+/** Within this a second engine is to be refused (RELIABILITY F15); a busy machine may take longer, and it is told. */
+export const refusedMsMax = 2_000;
+
+/** Beyond this it is not the machine. */
+const refusedAtLastMsMax = 15_000;
 
 /** What was seen of an engine whose disk failed. */
 export interface DiskFailure {
@@ -62,17 +72,28 @@ export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<DiskF
   log.ended(engine).then((ended) => code = ended);
   let failedAt = 0;
   let acknowledged = 0;
-  do {
+  for (let tries = 1; code === undefined; tries++) {
     const failuresBefore = await log.faults.failures();
     await log.faults.order(order);
     await until("the disk has failed", async () => await log.faults.failures() > failuresBefore);
     failedAt = performance.now();
     acknowledged = log.acknowledged();
-    // One that only kept a checkpoint from its work harms nobody: every commit before it has had a sync of its own.
     await until("it ends or works on", () => code !== undefined || log.acknowledged() > acknowledged + workingOn);
-  } while (code === undefined && order.operation === "sync");
+    if (code !== undefined) break;
+    // One sync that only kept a checkpoint from its work harms nobody: every commit before it has had one of its own.
+    const forgivable = order.operation === "sync" && order.times !== undefined;
+    assert(
+      forgivable && tries < syncFailuresMax,
+      `the disk failed (${Deno.inspect(order)}, ${tries}. time), and the engine acknowledged more than ${workingOn} ` +
+        `requests afterwards:\n${engine.process.lastWords()}`,
+    );
+  }
   const endedAfterMs = performance.now() - failedAt;
   const acknowledgedAfter = log.acknowledged() - acknowledged;
+  assert(
+    acknowledgedAfter <= senders,
+    `${acknowledgedAfter} acknowledged after the disk failed, and only ${senders} sent`,
+  );
   assertEquals(code, logFailed, engine.process.lastWords());
   assert(engine.process.lastWords().includes("the log has failed"), engine.process.lastWords());
   if (order.times === undefined) {
@@ -159,6 +180,7 @@ export async function startSecond(log: FaultyLog, file: string): Promise<number>
     /ended \(1\) before it listened:\nweir: the log .* is in use by another engine; stop it/.test(error.message),
     error.message,
   );
+  assert(tookMs <= refusedAtLastMsMax, `a second engine was refused only after ${tookMs} ms`);
   return tookMs;
 }
 

@@ -3,17 +3,17 @@
  * lose events. Exits 1 when something acknowledged was lost or an image was refused; with NORMAL, when nothing was.
  */
 
-import { parseArgs } from "node:util";
+import { type SoakOption, soakOptions, whole } from "../../support/soak_options.ts";
 import { buildRecorder, cutPower } from "./rig.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((arg) => arg !== "--"),
-  options: {
-    cuts: { type: "string", default: "20000" },
-    seed: { type: "string", default: "1" },
-    synchronous: { type: "string", default: "FULL" },
+const mode: SoakOption<"FULL" | "NORMAL"> = {
+  otherwise: "FULL",
+  read(text) {
+    if (text !== "FULL" && text !== "NORMAL") throw new RangeError(`${Deno.inspect(text)} is neither FULL nor NORMAL`);
+    return text;
   },
-});
+};
+const values = soakOptions({ cuts: whole(20_000), seed: whole(1, { least: 0 }), synchronous: mode });
 /** Cuts of one recording; then another is made. */
 const cutsPerRecording = 1_000;
 
@@ -23,10 +23,10 @@ if ("reason" in built) {
   console.error(`cannot record: ${built.reason}`);
   Deno.exit(2);
 }
-const synchronous = values.synchronous === "NORMAL" ? "NORMAL" : "FULL";
+const { synchronous } = values;
 const sum = { cuts: 0, lossy: 0, worstLoss: 0, refused: 0 };
-for (let seed = Number(values.seed); sum.cuts < Number(values.cuts); seed++) {
-  const cuts = Math.min(cutsPerRecording, Number(values.cuts) - sum.cuts);
+for (let seed = values.seed; sum.cuts < values.cuts; seed++) {
+  const cuts = Math.min(cutsPerRecording, values.cuts - sum.cuts);
   const report = await cutPower(built.library, { cuts, seed, synchronous });
   sum.cuts += report.cuts;
   sum.lossy += report.lossy;
