@@ -14,6 +14,7 @@ import { startSqld } from "../../support/sqld.ts";
 import { addCrashes, type CrashCounts, type CrashPoint, crashPointNames } from "../../simulation/crash_points.ts";
 import { type EngineUnderTest, startEngineUnderTest } from "../engine_under_test.ts";
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
+import { startCuttingProxy } from "../many_engines/cutting_proxy.ts";
 import { watchServer } from "../many_engines/server_watch.ts";
 import { createImportMap } from "./import_map.ts";
 import { type ActionCounts, actionNames, countActions, createOperator, type Doors, type Operator } from "./operator.ts";
@@ -78,6 +79,8 @@ export interface PointsReport {
   readonly refusals: readonly string[];
   /** Of the engines that were stopped and not killed, one or two per log. */
   readonly exitCodes: readonly number[];
+  /** How often a server took no writes although nobody was connected, and was started again. */
+  readonly serverStuck: number;
 }
 
 /** A place, and which time an engine dies there. */
@@ -95,6 +98,7 @@ interface Tally {
   readonly refusals: string[];
   readonly exitCodes: number[];
   readonly confirmed: ActionCounts;
+  serverStuck: number;
 }
 
 /** Runs the rig. */
@@ -109,6 +113,7 @@ export async function runPointsRig(options: PointsRigOptions): Promise<PointsRep
     refusals: [],
     exitCodes: [],
     confirmed: countActions(),
+    serverStuck: 0,
   };
   for (const [points, perLog] of [[pointsOnFile, timesPerLog], [pointsOnServer, timesPerServerLog]] as const) {
     const wanted = options.points.filter((point) => points.includes(point));
@@ -138,11 +143,12 @@ async function useLog(
 ): Promise<void> {
   const onServer = deaths.some(({ point }) => isOnServer(point));
   await using server = onServer ? await startSqld(sqld!) : undefined;
-  await using _watch = server && watchServer(server);
+  await using proxy = server && startCuttingProxy(server.url, random);
+  await using watch = server && watchServer(server, proxy!);
   const trap = createTrap();
   await using log = await floodLog({
     seed: random.below(2 ** 31),
-    url: server?.url,
+    url: proxy?.url,
     lanes: 40,
     backlog: () => operator.open / 2,
     project,
@@ -167,6 +173,10 @@ async function useLog(
     await releasing;
   }
   tally.broken.push(...operator.judge());
+  if (watch !== undefined && watch.held > 0) {
+    tally.broken.push(`engines kept the server from writes ${watch.held} times`);
+  }
+  tally.serverStuck += watch?.stuck ?? 0;
   tally.refusals.push(...log.refusals);
   for (const name of actionNames) tally.confirmed[name] += operator.confirmed[name];
   tally.exitCodes.push(...await log.stop());
@@ -317,7 +327,8 @@ export function summarize(report: PointsReport): string {
     `confirmed to the operator: ${describeCounts(report.confirmed)}`,
     `anomalies: ${[...anomalies].map(([name, all]) => `${name} ${all.length}`).join(", ") || "none"}; ` +
     `words not kept: ${report.broken.length}; refusals: ${report.refusals.length}; ` +
-    `exit codes other than 0: ${report.exitCodes.filter((code) => code !== 0).length}`,
+    `exit codes other than 0: ${report.exitCodes.filter((code) => code !== 0).length}; ` +
+    `servers that stuck by themselves: ${report.serverStuck}`,
   ].join("\n");
 }
 
