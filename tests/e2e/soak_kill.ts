@@ -11,6 +11,7 @@ import { choose, drawSeed, orRefuse, refuse, soakOptions, text, whole } from "..
 import { findSqld } from "../support/sqld.ts";
 import { runKillRig, summarize } from "./kill_rig.ts";
 import * as pending from "./pending_rig.ts";
+import { crashPointNames } from "../simulation/crash_points.ts";
 import * as points from "./crash_points/points_rig.ts";
 
 /** What promise 7 says of work after a crash. */
@@ -41,7 +42,7 @@ async function soakRounds(): Promise<boolean> {
 async function soakPoints(): Promise<boolean> {
   const values = soakOptions({ points: whole(50), only: text(""), seed: seedOption });
   const { points: times, only } = values;
-  const wanted = orRefuse(() => choose(points.allPoints, only));
+  const wanted = orRefuse(() => choose(crashPointNames, only));
   const binary = await findSqld();
   const unreachable = wanted.filter((point) => points.pointsOnServer.includes(point));
   if ("missing" in binary && unreachable.length > 0) {
@@ -54,7 +55,7 @@ async function soakPoints(): Promise<boolean> {
   say(points.summarize(report));
   const short = wanted.filter((point) => (report.reached[point] ?? 0) < times);
   if (short.length > 0) say(`not valid: died fewer than ${times} times at: ${short.join("; ")}`);
-  if (only !== "") say(`in part: ${wanted.length} of ${points.allPoints.length} places`);
+  if (only !== "") say(`in part: ${wanted.length} of ${crashPointNames.length} places`);
   return points.isSound(report) && short.length === 0;
 }
 
