@@ -9,7 +9,7 @@
 import type { HistoryReport } from "../support/history.ts";
 import { choose, drawSeed, orRefuse, refuse, soakOptions, text, whole } from "../support/soak_options.ts";
 import { findSqld } from "../support/sqld.ts";
-import { runKillRig, summarize } from "./kill_rig.ts";
+import { findFaults, runKillRig, summarize } from "./kill_rig.ts";
 import * as pending from "./pending_rig.ts";
 import { crashPointNames } from "../simulation/crash_points.ts";
 import * as points from "./crash_points/points_rig.ts";
@@ -35,8 +35,9 @@ async function soakRounds(): Promise<boolean> {
   const report = await runKillRig({ rounds: values.rounds, seed: begin(values), say });
   sayAnomalies([report.history], report.refusals);
   say(summarize(report));
-  const sound = report.history.anomalies.length === 0 && report.refusals.length === 0 && report.exitCode === 0;
-  return sound && Math.max(...report.resumeMs) <= resumeMsMax;
+  const faults = findFaults(report, { resumeMsMax });
+  if (faults.length > 0) say(`not as it must be: ${faults.join("; ")}`);
+  return faults.length === 0;
 }
 
 async function soakPoints(): Promise<boolean> {
