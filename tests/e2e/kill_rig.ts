@@ -36,6 +36,8 @@ export interface KillReport {
   readonly seed: number;
   readonly rounds: number;
   readonly history: HistoryReport;
+  /** How much of the log was read with its bytes and results. */
+  readonly sampled: string;
   /** One of each engine. */
   readonly lives: readonly Life[];
   /** How long the longest-lived handler process was seen after its engine was killed. */
@@ -62,7 +64,12 @@ export interface Life {
 
 /** Runs the rig. `say` gets a line now and then. */
 export async function runKillRig(
-  { rounds, seed, say = () => {} }: { rounds: number; seed: number; say?: (line: string) => void },
+  { rounds, seed, detailsMax, say = () => {} }: {
+    rounds: number;
+    seed: number;
+    detailsMax?: number;
+    say?: (line: string) => void;
+  },
 ): Promise<KillReport> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "weir-kill-" }));
   const tmpdir = join(folder, "tmp");
@@ -126,7 +133,7 @@ export async function runKillRig(
     const { ingestUrl, adminUrl } = await within(engine.listening, () => `engine ${engine.pid} does not listen`);
     flood.aim(ingestUrl);
     await within(flood.acknowledged(), () => `nothing is acknowledged; the engine said:\n${engine.lastWords()}`);
-    return readEngine({ adminUrl, token: environment.WEIR_ADMIN_TOKEN });
+    return readEngine({ adminUrl, token: environment.WEIR_ADMIN_TOKEN, seed, detailsMax });
   }
 
   /** Waits until the newest engine has begun something. */
@@ -204,6 +211,7 @@ export async function runKillRig(
       seed,
       rounds,
       history: checkHistory(records, { slots }),
+      sampled: reader.sampled,
       lives: engines.map(({ boot, engine, killedAtMs, wasWaitedFor = false }) => {
         const workAt = firstWork.get(boot);
         return {
@@ -281,6 +289,7 @@ export function summarize(report: KillReport): string {
     } ms`,
     `${report.orphans} handler processes orphaned (${report.spinners} spinning), gone within ` +
     `${Math.round(report.outlivedMs)} ms`,
+    `read whole: ${report.sampled}`,
     `${report.foldersLeft} folders left, exit code ${report.exitCode}`,
   ].join("; ");
 }

@@ -29,7 +29,17 @@ Deno.test({
 Deno.test("findFaults: an engine counts as late also when it was killed before it worked", () => {
   const life = { workMs: 900, livedMs: 2_000, wasWaitedFor: true };
   const report = (...lives: KillReport["lives"]): KillReport => ({
-    ...{ seed: 1, rounds: 0, history: checkHistory([]), lives, outlivedMs: 0, orphans: 0, spinners: 0, foldersLeft: 0 },
+    ...{
+      seed: 1,
+      rounds: 0,
+      history: checkHistory([]),
+      sampled: "",
+      lives,
+      outlivedMs: 0,
+      orphans: 0,
+      spinners: 0,
+      foldersLeft: 0,
+    },
     ...{ refusals: [], exitCode: 0 },
   });
   const faults = (...lives: KillReport["lives"]) => findFaults(report(...lives), { resumeMsMax: 5_000 });

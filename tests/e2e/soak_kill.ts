@@ -17,6 +17,9 @@ import * as points from "./crash_points/points_rig.ts";
 /** What promise 7 says of work after a crash. */
 const resumeMsMax = 5_000;
 
+/** Events and results that are compared byte by byte at the end. */
+const detailsMax = 20_000;
+
 /** Hardly anything waits, and yet more than is done between two starts. */
 const eventsFew = 10_000;
 
@@ -32,7 +35,7 @@ Deno.exit(await run() ? 0 : 1);
 
 async function soakRounds(): Promise<boolean> {
   const values = soakOptions({ rounds: whole(200), seed: seedOption });
-  const report = await runKillRig({ rounds: values.rounds, seed: begin(values), say });
+  const report = await runKillRig({ rounds: values.rounds, seed: begin(values), detailsMax, say });
   sayAnomalies([report.history], report.refusals);
   say(summarize(report));
   const faults = findFaults(report, { resumeMsMax });

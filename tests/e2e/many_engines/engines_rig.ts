@@ -23,6 +23,8 @@ export interface EnginesRigOptions {
   /** How likely each piece that goes to or from the server is to be the last of its connection. */
   readonly cutChance: number;
   readonly seed: number;
+  /** How many events and results are read whole. */
+  readonly detailsMax?: number;
   /** Gets a line now and then. */
   readonly say?: (line: string) => void;
 }
@@ -32,6 +34,8 @@ export interface EnginesReport {
   readonly seed: number;
   readonly engines: number;
   readonly history: HistoryReport;
+  /** How much of the log was read with its bytes and results. */
+  readonly sampled: string;
   /** What was asked for. */
   readonly asked: Pick<EnginesRigOptions, "kills" | "serverRestarts" | "cutChance">;
   readonly serverRestarts: number;
@@ -60,7 +64,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
   await using server = await startSqld(options.sqld);
   await using proxy = startCuttingProxy(server.url, createRandom(seed + 2));
   await using watch = watchServer(server, proxy);
-  await using log = await floodLog({ seed, url: proxy.url, lanes: 300 });
+  await using log = await floodLog({ seed, url: proxy.url, lanes: 300, detailsMax: options.detailsMax });
   for (let n = 0; n < options.engines; n++) await startThrough();
   await log.flow(100);
   let serverRestarts = 0;
@@ -95,6 +99,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
     seed,
     engines: options.engines,
     history,
+    sampled: log.sampled,
     asked: options,
     serverRestarts,
     serverStuck: watch.stuck,
@@ -170,7 +175,7 @@ export function summarize(report: EnginesReport): string {
     `${report.serverRestarts} restarts of the server (and ${report.serverStuck} because it was stuck by itself; held by ` +
     `engines ${report.serverHeld} times), ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
     `${history.acknowledged} requests acknowledged (${history.duplicateReplies} as duplicates), ` +
-    `${history.unknown} unanswered, ${history.events} events`,
+    `${history.unknown} unanswered, ${history.events} events; read whole: ${report.sampled}`,
     `${history.runs} attempts: ${history.failed} failed, ${history.cutOff} cut off, ` +
     `${history.repeated} repeated (at most ${history.repeatedMax})`,
     `at once: ${

@@ -6,6 +6,7 @@ const sound: EnginesReport = {
   seed: 1,
   engines: 2,
   history: { ...checkHistory([]), acknowledged: 10, runs: 10, crashes: 5, cutOff: 3 },
+  sampled: "",
   asked: { kills: 5, serverRestarts: 1, cutChance: 0.1 },
   serverRestarts: 1,
   serverStuck: 0,

@@ -27,6 +27,7 @@ const report = await runEnginesRig({
   serverRestarts: values.restarts,
   cutChance: values.cut,
   seed,
+  detailsMax: 20_000,
   say: (line) => console.log(line),
 });
 for (const { name, subject, detail } of report.history.anomalies.slice(0, 50)) {
