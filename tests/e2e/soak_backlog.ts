@@ -6,7 +6,15 @@
  * The logs take some 3 GB beside each other, in TMPDIR.
  */
 
-import { type BacklogSpec, buildLog, claimed, type RoundTimes, workOff } from "./backlog_rig.ts";
+import {
+  type BacklogSpec,
+  buildLog,
+  claimed,
+  compareLogs,
+  median,
+  type RoundPair,
+  type RoundTimes,
+} from "./backlog_rig.ts";
 import { serveBacklog } from "./serve_backlog.ts";
 import { soakOptions, whole } from "../support/soak_options.ts";
 
@@ -34,7 +42,7 @@ for (const { what, ...spec } of logs) {
     await buildLog(full, spec);
     await buildLog(empty, { kind: spec.kind, stuck: 0, due: rounds * claimed });
     console.log(`${spec.stuck} deliveries ${what}, ${spec.due} due beside them:`);
-    const times = await measure({ full, empty });
+    const times = await compareLogs({ full, empty }, rounds);
     const claimRatio = compare("claim of ten", times, ({ claimMs }) => claimMs);
     compare("settle and promote of ten", times, ({ settleMs }) => settleMs);
     const served = await serveBacklog(full, { events: values.events });
@@ -53,26 +61,8 @@ for (const { what, ...spec } of logs) {
 console.log(missed === 0 ? "all bars met" : `${missed} bars missed`);
 Deno.exit(missed === 0 ? 0 : 1);
 
-interface Pair {
-  readonly full: RoundTimes;
-  readonly empty: RoundTimes;
-}
-
-/** Rounds in both logs by turns, so that whatever else the machine does falls on both alike. */
-async function measure(folders: { full: string; empty: string }): Promise<Pair[]> {
-  await using full = await workOff(folders.full);
-  await using empty = await workOff(folders.empty);
-  const pairs: Pair[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // In an object as in a sentence, what is written first is done first: neither is always the second.
-    if (round % 2 === 0) pairs.push({ full: await full.round(), empty: await empty.round() });
-    else pairs.push({ empty: await empty.round(), full: await full.round() });
-  }
-  return pairs;
-}
-
 /** Prints the medians of both and of their ratio, pair by pair; returns the ratio. */
-function compare(what: string, pairs: readonly Pair[], timeOf: (times: RoundTimes) => number): number {
+function compare(what: string, pairs: readonly RoundPair[], timeOf: (times: RoundTimes) => number): number {
   const full = median(pairs.map((pair) => timeOf(pair.full)));
   const empty = median(pairs.map((pair) => timeOf(pair.empty)));
   const ratio = median(pairs.map((pair) => timeOf(pair.full) / timeOf(pair.empty)));
@@ -81,8 +71,4 @@ function compare(what: string, pairs: readonly Pair[], timeOf: (times: RoundTime
       `(medians of ${pairs.length} pairs)`,
   );
   return ratio;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

@@ -17,7 +17,7 @@ import * as points from "./crash_points/points_rig.ts";
 /** What promise 7 says of work after a crash. */
 const resumeMsMax = 5_000;
 
-/** Events and results that are compared byte by byte at the end. */
+/** Events and results that are read whole at the end. */
 const detailsMax = 20_000;
 
 /** Hardly anything waits, and yet more than is done between two starts. */

@@ -53,7 +53,7 @@ export interface FloodedLogOptions {
   readonly backlog?: () => number;
   /** Another project than the one beside this file, with the attempts that it lets run at once. */
   readonly project?: { readonly routesFile: string; readonly pluginFiles: readonly string[]; readonly slots: number };
-  /** How many events and results {@link FloodedLog.finish} compares byte by byte. */
+  /** How many events and results {@link FloodedLog.finish} reads whole. */
   readonly detailsMax?: number;
   /** Hears of the beginning and the end of every attempt, before whoever reports it is answered. */
   readonly heard?: (record: StartRecord | EndRecord) => void;
@@ -89,7 +89,7 @@ export interface FloodedLog extends AsyncDisposable {
   look(): Promise<void>;
   /** Stops the flood when all of it is acknowledged, waits until all is done, and reads everything. */
   finish(): Promise<HistoryReport>;
-  /** How much of the log {@link finish} compared byte by byte. */
+  /** How much of the log {@link finish} read with its bytes and results. */
   readonly sampled: string;
   /** SIGTERM to all engines; returns their exit codes. */
   stop(): Promise<number[]>;
