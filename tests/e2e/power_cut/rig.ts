@@ -6,6 +6,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openStore } from "../../../core/store/open.ts";
+import { compileLibrary } from "../../support/compile_library.ts";
 import { createRandom } from "../../support/seeded_random.ts";
 import type { Defect } from "./defects.ts";
 import { createDisk, type Operation, parseTrace } from "./images.ts";
@@ -37,14 +38,8 @@ export interface PowerCutOptions {
 }
 
 /** The recorder as a shared library in `folder`, or why it cannot be had here. */
-export async function buildRecorder(folder: string): Promise<{ library: string } | { reason: string }> {
-  if (Deno.build.os !== "linux") return { reason: "the recorder is for Linux" };
-  const library = `${folder}/recorder.so`;
-  const source = fileURLToPath(new URL("./recorder.c", import.meta.url));
-  const compiled = await new Deno.Command("cc", { args: ["-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"] })
-    .output().catch(() => undefined);
-  if (compiled === undefined) return { reason: "there is no C compiler" };
-  return compiled.success ? { library } : { reason: new TextDecoder().decode(compiled.stderr) };
+export function buildRecorder(folder: string): Promise<{ library: string } | { reason: string }> {
+  return compileLibrary(fileURLToPath(new URL("./recorder.c", import.meta.url)), `${folder}/recorder.so`);
 }
 
 /** Runs the workload under the recorder. */
