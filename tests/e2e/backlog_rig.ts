@@ -139,6 +139,30 @@ export async function workOff(folder: string): Promise<WorkedLog> {
   };
 }
 
+/** One round in each of two logs. */
+export interface RoundPair {
+  readonly full: RoundTimes;
+  readonly empty: RoundTimes;
+}
+
+/** Rounds in both logs by turns, so that whatever else the machine does falls on both alike. */
+export async function compareLogs(folders: { full: string; empty: string }, rounds: number): Promise<RoundPair[]> {
+  await using full = await workOff(folders.full);
+  await using empty = await workOff(folders.empty);
+  const pairs: RoundPair[] = [];
+  for (let round = 0; round < rounds; round++) {
+    // In an object as in a sentence, what is written first is done first: neither is always the second.
+    if (round % 2 === 0) pairs.push({ full: await full.round(), empty: await empty.round() });
+    else pairs.push({ empty: await empty.round(), full: await full.round() });
+  }
+  return pairs;
+}
+
+/** The middle one. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
 function openLog(folder: string): Promise<Store> {
   return openStore({
     url: `file:${logOf(folder)}`,

@@ -5,11 +5,12 @@
 import { createHash } from "node:crypto";
 import type { DeliveryRow, EventRow } from "weir";
 import { createClient } from "../../cli/client.ts";
+import { createRandom, type SeededRandom } from "../support/seeded_random.ts";
 import type { DeliveryRecord, EventRecord, HistoryRecord } from "../support/history.ts";
 
 const pageRows = 500;
-/** How many events and deliveries are read one by one, for their bytes and results. */
-const detailsMax = 1_000;
+/** How many events and deliveries are read one by one, for their bytes and results, unless something else is said. */
+const detailsUsual = 1_000;
 const readersMax = 8;
 const lookEveryMs = 50;
 
@@ -19,14 +20,30 @@ export interface EngineReader {
   finishedDeliveries(): Promise<DeliveryRecord[]>;
   /** Resolves when no delivery is open any more, or when nothing has moved for so long. */
   rest(patienceMs: number): Promise<void>;
-  /** All there is. */
+  /** All there is; of so many of them, drawn by the seed, with the bytes and the result. */
   everything(): Promise<HistoryRecord[]>;
+  /** How large the samples of the last {@link everything} were. */
+  readonly sampled: string;
+}
+
+/** Options of {@link readEngine}. */
+export interface EngineReaderOptions {
+  readonly adminUrl: string;
+  readonly token: string;
+  readonly seed: number;
+  readonly detailsMax?: number;
 }
 
 /** Makes the reader of one engine. */
-export function readEngine({ adminUrl, token }: { adminUrl: string; token: string }): EngineReader {
+export function readEngine({ adminUrl, token, seed, detailsMax = detailsUsual }: EngineReaderOptions): EngineReader {
   const client = createClient(adminUrl, token);
+  const random = createRandom(seed);
+  let sampled = "nothing";
   return {
+    get sampled() {
+      return sampled;
+    },
+
     async finishedDeliveries() {
       const { rows } = await client.deliveries({ state: "succeeded", limit: 100 });
       return rows.map(toRecord);
@@ -50,13 +67,17 @@ export function readEngine({ adminUrl, token }: { adminUrl: string; token: strin
       const events = await readAll((before) => client.events({ before, limit: pageRows }), toEvent);
       const deliveries = await readAll((before) => client.deliveries({ before, limit: pageRows }), toRecord);
       const details = new Map<string, HistoryRecord>();
-      await each(spread(events), async (event) => {
+      const ofEvents = draw(events, detailsMax, random);
+      await each(ofEvents, async (event) => {
         const { rawBase64 } = await client.event(event.id);
         const digest = createHash("sha256").update(rawBase64, "base64").digest("hex");
         details.set(event.id, { ...event, digest });
       });
       const scripts = deliveries.filter(({ state, queue }) => state === "succeeded" && !queue.includes("/"));
-      await each(spread(scripts), async (delivery) => {
+      const ofScripts = draw(scripts, detailsMax, random);
+      sampled =
+        `bytes of ${ofEvents.length} of ${events.length} events, results of ${ofScripts.length} of ${scripts.length}`;
+      await each(ofScripts, async (delivery) => {
         const { result } = await client.delivery(delivery.id);
         details.set(delivery.id, { ...delivery, winner: result === undefined ? undefined : JSON.parse(result) });
       });
@@ -93,10 +114,14 @@ async function readAll<Row, Found>(
   }
 }
 
-/** At most {@link detailsMax} of them, evenly. */
-function spread<Row>(rows: readonly Row[]): Row[] {
-  const step = Math.max(1, rows.length / detailsMax);
-  return rows.filter((_, at) => at === 0 || Math.floor(at / step) !== Math.floor((at - 1) / step));
+/** At most so many of them, each as likely as any other. */
+export function draw<Row>(rows: readonly Row[], count: number, random: SeededRandom): Row[] {
+  const left = [...rows];
+  for (let at = 0; at < Math.min(count, left.length); at++) {
+    const other = at + random.below(left.length - at);
+    [left[at], left[other]] = [left[other]!, left[at]!];
+  }
+  return left.slice(0, count);
 }
 
 async function each<Row>(rows: readonly Row[], read: (row: Row) => Promise<void>): Promise<void> {

@@ -25,16 +25,20 @@ export interface EngineUnderTest {
   kill(signal: "SIGKILL" | "SIGTERM"): void;
 }
 
-/** Starts an engine. An import map takes the place of the one in deno.json. */
+/**
+ * Starts an engine. An import map takes the place of the one in deno.json, and a program of its own, which is given the
+ * routes, that of `weir serve`.
+ */
 export function startEngineUnderTest(
   routesFile: string,
   environment: Readonly<Record<string, string>>,
-  { importMap }: { importMap?: string } = {},
+  { importMap, program }: { importMap?: string; program?: string } = {},
 ): EngineUnderTest {
   const imports = importMap === undefined ? [] : [`--import-map=${importMap}`];
+  const run = program === undefined ? [...weirProgram, "serve", "--config"] : [program];
   const spawnedAtMs = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...imports, ...weirProgram, "serve", "--config", routesFile],
+    args: ["run", "-A", ...imports, ...run, routesFile],
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
     stdout: "piped",

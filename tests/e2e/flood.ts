@@ -7,7 +7,8 @@ import { createHash, createHmac } from "node:crypto";
 import type { HistoryRecord } from "../support/history.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 
-const workers = 16;
+/** Requests that are under way at most. */
+export const senders = 16;
 /** How long a request may go unanswered before it is taken for lost. */
 const answerMsMax = 10_000;
 /** How often a sender looks again while it must not send. */
@@ -145,7 +146,7 @@ export function createFlood(options: FloodOptions): Flood {
     }
   }
 
-  const working = Promise.all(Array.from({ length: workers }, work));
+  const working = Promise.all(Array.from({ length: senders }, work));
   return {
     aim(ingestUrl) {
       urls = ingestUrl === undefined ? [] : [ingestUrl].flat();

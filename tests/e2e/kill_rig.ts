@@ -27,6 +27,8 @@ const backlogMax = 300;
 const lifeMsMax = 1_500;
 /** One round in so many has a handler that spins when the kill comes. */
 const spinEvery = 4;
+/** One round in so many is not over before its engine has begun some work: else only the quick ones would be timed. */
+const workEvery = 3;
 const watchMs = 50;
 /** How long anything may take before the rig gives up. */
 const patienceMs = 60_000;
@@ -36,8 +38,10 @@ export interface KillReport {
   readonly seed: number;
   readonly rounds: number;
   readonly history: HistoryReport;
-  /** From the start of each engine's process to the first attempt that it began. */
-  readonly resumeMs: readonly number[];
+  /** How much of the log was read with its bytes and results. */
+  readonly sampled: string;
+  /** One of each engine. */
+  readonly lives: readonly Life[];
   /** How long the longest-lived handler process was seen after its engine was killed. */
   readonly outlivedMs: number;
   /** Processes of handlers that were alive when their engine was killed. */
@@ -50,9 +54,24 @@ export interface KillReport {
   readonly exitCode: number;
 }
 
+/** How soon an engine began to work, and how long it had for it. */
+export interface Life {
+  /** From the start of its process to the first attempt that it began, if it lived to see one. */
+  readonly workMs?: number;
+  /** From the start of its process to its kill; the last one is not killed. */
+  readonly livedMs: number;
+  /** It was not to be killed before it had begun some work, so that its time is nobody's choice. */
+  readonly wasWaitedFor: boolean;
+}
+
 /** Runs the rig. `say` gets a line now and then. */
 export async function runKillRig(
-  { rounds, seed, say = () => {} }: { rounds: number; seed: number; say?: (line: string) => void },
+  { rounds, seed, detailsMax, say = () => {} }: {
+    rounds: number;
+    seed: number;
+    detailsMax?: number;
+    say?: (line: string) => void;
+  },
 ): Promise<KillReport> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "weir-kill-" }));
   const tmpdir = join(folder, "tmp");
@@ -61,8 +80,14 @@ export async function runKillRig(
 
   const records: HistoryRecord[] = [];
   const killAfter = createRandom(seed);
-  const engines: { readonly boot: string; readonly engine: EngineUnderTest; killedAtMs?: number }[] = [];
+  const engines: {
+    readonly boot: string;
+    readonly engine: EngineUnderTest;
+    killedAtMs?: number;
+    wasWaitedFor?: boolean;
+  }[] = [];
   const firstWork = new Map<string, number>();
+  let worked = (): void => {};
   const begun = new Map<string, () => void>();
   let spinning: string | undefined;
   let spinners = 0;
@@ -78,7 +103,10 @@ export async function runKillRig(
     records,
     identify: (pid) => readProcess(pid)?.name ?? `${pid}@gone`,
     started({ boot, key }) {
-      if (boot !== undefined && !firstWork.has(boot)) firstWork.set(boot, performance.now());
+      if (boot !== undefined && !firstWork.has(boot)) {
+        firstWork.set(boot, performance.now());
+        worked();
+      }
       begun.get(key)?.();
     },
     spins: (key) => key === spinning,
@@ -107,7 +135,17 @@ export async function runKillRig(
     const { ingestUrl, adminUrl } = await within(engine.listening, () => `engine ${engine.pid} does not listen`);
     flood.aim(ingestUrl);
     await within(flood.acknowledged(), () => `nothing is acknowledged; the engine said:\n${engine.lastWords()}`);
-    return readEngine({ adminUrl, token: environment.WEIR_ADMIN_TOKEN });
+    return readEngine({ adminUrl, token: environment.WEIR_ADMIN_TOKEN, seed, detailsMax });
+  }
+
+  /** Waits until the newest engine has begun something. */
+  async function waitForWork(): Promise<void> {
+    const newest = engines.at(-1)!;
+    newest.wasWaitedFor = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worked = () => firstWork.has(newest.boot) && resolve();
+    worked();
+    await within(promise, () => `no work is begun; the engine said:\n${newest.engine.lastWords()}`);
   }
 
   async function kill(): Promise<void> {
@@ -154,6 +192,7 @@ export async function runKillRig(
         );
       }
       const lifeMs = killAfter.below(lifeMsMax);
+      if (round % workEvery === 0) await waitForWork();
       await new Promise((resolve) => setTimeout(resolve, lifeMs / 2));
       records.push(...await reader.finishedDeliveries());
       await new Promise((resolve) => setTimeout(resolve, lifeMs / 2));
@@ -161,6 +200,7 @@ export async function runKillRig(
       if (round % 10 === 0) say(`round ${round}: ${records.length} records, ${collector.succeeded} runs succeeded`);
     }
     const reader = await start();
+    await waitForWork();
     await within(flood.finish(), () => "some requests are never acknowledged");
     await reader.rest(patienceMs);
     records.push({ kind: "final" });
@@ -173,9 +213,14 @@ export async function runKillRig(
       seed,
       rounds,
       history: checkHistory(records, { slots, attempts: () => attempts }),
-      resumeMs: engines.flatMap(({ boot, engine }) => {
-        const at = firstWork.get(boot);
-        return at === undefined ? [] : [at - engine.spawnedAtMs];
+      sampled: reader.sampled,
+      lives: engines.map(({ boot, engine, killedAtMs, wasWaitedFor = false }) => {
+        const workAt = firstWork.get(boot);
+        return {
+          workMs: workAt === undefined ? undefined : workAt - engine.spawnedAtMs,
+          livedMs: (killedAtMs ?? Infinity) - engine.spawnedAtMs,
+          wasWaitedFor,
+        };
       }),
       outlivedMs,
       orphans,
@@ -200,10 +245,31 @@ export async function runKillRig(
   }
 }
 
+/**
+ * Everything that was wrong.
+ *
+ * @param resumeMsMax how soon an engine must work: also one that was killed later than that without having begun
+ */
+export function findFaults(report: KillReport, { resumeMsMax }: { resumeMsMax: number }): string[] {
+  const { history, lives } = report;
+  const late = lives.filter(({ workMs, livedMs }) => Math.min(workMs ?? livedMs, livedMs) > resumeMsMax);
+  const faults: (readonly [boolean, string])[] = [
+    [history.anomalies.length > 0, `${history.anomalies.length} anomalies`],
+    [report.refusals.length > 0, `${report.refusals.length} refusals`],
+    [report.exitCode !== 0, `exit code ${report.exitCode}`],
+    [history.crashes < report.rounds, `${history.crashes} kills of ${report.rounds}`],
+    [!lives.some(({ wasWaitedFor }) => wasWaitedFor), "no engine was waited for until it worked"],
+    [late.length > 0, `${late.length} engines had begun no work after ${resumeMsMax} ms`],
+  ];
+  return faults.flatMap(([isSo, words]) => isSo ? words : []);
+}
+
 /** One line with all figures. */
 export function summarize(report: KillReport): string {
-  const { history, resumeMs } = report;
-  const sorted = [...resumeMs].sort((a, b) => a - b);
+  const { history, lives } = report;
+  const waitedFor = lives.filter(({ wasWaitedFor }) => wasWaitedFor);
+  const idle = lives.filter(({ workMs }) => workMs === undefined);
+  const sorted = waitedFor.map(({ workMs }) => workMs ?? Infinity).sort((a, b) => a - b);
   const at = (part: number) => Math.round(sorted[Math.floor((sorted.length - 1) * part)] ?? NaN);
   const found = Map.groupBy(history.anomalies, ({ name }) => name);
   const count = (name: typeof history.anomalies[number]["name"]) => found.get(name)?.length ?? 0;
@@ -216,9 +282,16 @@ export function summarize(report: KillReport): string {
     `LOST ${count("LOST")}, DUP-ROW ${count("DUP-ROW")}, REORDER ${count("REORDER")}, OVERLAP ${count("OVERLAP")}, ` +
     `RERUN ${count("RERUN")}, INVENTED ${count("INVENTED")}, TORN ${count("TORN")}, ZOMBIE ${count("ZOMBIE")}, ` +
     `STUCK ${count("STUCK")}, WRONG-LANE ${count("WRONG-LANE")}, EARLY-DEAD ${count("EARLY-DEAD")}`,
-    `start to first work: median ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`,
+    `start to first work: median ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${
+      at(1)
+    } ms of the ${sorted.length} that were ` +
+    `waited for; most of all ${Math.round(Math.max(...lives.map(({ workMs = 0 }) => workMs)))} ms; ${idle.length} of ` +
+    `${lives.length} were killed without any, after at most ${
+      Math.round(Math.max(0, ...idle.map(({ livedMs }) => livedMs)))
+    } ms`,
     `${report.orphans} handler processes orphaned (${report.spinners} spinning), gone within ` +
     `${Math.round(report.outlivedMs)} ms`,
+    `read whole: ${report.sampled}`,
     `${report.foldersLeft} folders left, exit code ${report.exitCode}`,
   ].join("; ");
 }

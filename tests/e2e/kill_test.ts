@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { runKillRig, summarize } from "./kill_rig.ts";
+import { checkHistory } from "../support/check_history.ts";
+import { findFaults, type KillReport, runKillRig, summarize } from "./kill_rig.ts";
 
 const rounds = 8;
 
@@ -18,8 +19,33 @@ Deno.test({
     // Without these the rounds would have proved nothing.
     const { acknowledged, unknown, duplicateReplies, failed, crashes } = report.history;
     assertEquals(crashes, rounds);
-    assertEquals(report.resumeMs.length, rounds + 1);
+    assertEquals([report.lives.length, report.lives.at(-1)!.wasWaitedFor], [rounds + 1, true]);
+    assertEquals(findFaults(report, { resumeMsMax: Infinity }), []);
     assert(acknowledged > rounds && unknown > 0 && duplicateReplies > 0 && failed > 0);
     assert(report.orphans > 0 && report.spinners > 0);
   },
+});
+
+Deno.test("findFaults: an engine counts as late also when it was killed before it worked", () => {
+  const life = { workMs: 900, livedMs: 2_000, wasWaitedFor: true };
+  const report = (...lives: KillReport["lives"]): KillReport => ({
+    ...{
+      seed: 1,
+      rounds: 0,
+      history: checkHistory([]),
+      sampled: "",
+      lives,
+      outlivedMs: 0,
+      orphans: 0,
+      spinners: 0,
+      foldersLeft: 0,
+    },
+    ...{ refusals: [], exitCode: 0 },
+  });
+  const faults = (...lives: KillReport["lives"]) => findFaults(report(...lives), { resumeMsMax: 5_000 });
+  assertEquals(faults(life), []);
+  assertEquals(faults(life, { livedMs: 4_000, wasWaitedFor: false }), []);
+  assertEquals(faults(life, { livedMs: 6_000, wasWaitedFor: false }), ["1 engines had begun no work after 5000 ms"]);
+  assertEquals(faults(life, { ...life, workMs: 6_000, livedMs: Infinity }).length, 1);
+  assertEquals(faults({ ...life, wasWaitedFor: false }), ["no engine was waited for until it worked"]);
 });

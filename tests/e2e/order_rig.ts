@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { createWeir, type Handler, type RoutesFile, type Weir } from "weir";
 import { standard } from "weir/plugins";
 import { localUrl } from "../../cli/client.ts";
-import type { Anomaly, HistoryRecord } from "../support/history.ts";
+import type { Anomaly } from "../support/history.ts";
 import { createLaneHistories } from "../support/lane_histories.ts";
-import { readEngine } from "./engine_reader.ts";
+import { type EngineReader, readEngine } from "./engine_reader.ts";
 
 /** How long an engine may go without finishing anything before the rig gives up. */
 const patienceMs = 30_000;
@@ -27,6 +27,9 @@ export interface OrderSize {
 export interface OrderOptions {
   /** Share of the attempts that fail, below 1. */
   readonly failing: number;
+  /** Which results of how many are read at the end. */
+  readonly seed?: number;
+  readonly detailsMax?: number;
   readonly say?: (line: string) => void;
 }
 
@@ -41,12 +44,14 @@ export interface OrderReport {
   readonly succeeded: number;
   /** From the first publication to the last success. */
   readonly tookMs: number;
+  /** How much of the log was read one by one. */
+  readonly sampled: string;
 }
 
 /** Publishes the events of all keys in turns, waits until all are done, and judges the order. */
 export async function runOrderRig(
   { keys, eventsPerKey }: OrderSize,
-  { failing, say = () => {} }: OrderOptions,
+  { failing, seed = 1, detailsMax, say = () => {} }: OrderOptions,
 ): Promise<OrderReport> {
   const histories = createLaneHistories(keys, (key) => Number(key.split("/")[0]));
   const total = keys * eventsPerKey;
@@ -97,10 +102,11 @@ export async function runOrderRig(
   const tookMs = performance.now() - begunAt;
   await engine.settled(total);
   say("all succeeded; reading the log");
-  const log = await engine.readLog();
+  const reader = engine.createReader({ seed, detailsMax });
+  const log = await reader.everything();
   const events = log.filter(({ kind }) => kind === "event").length;
   const anomalies = histories.judge(log);
-  return { anomalies, events, attempts, failed: attempts - succeeded, succeeded, tookMs };
+  return { anomalies, events, attempts, failed: attempts - succeeded, succeeded, tookMs, sampled: reader.sampled };
 }
 
 /**
@@ -136,8 +142,8 @@ interface OrderEngine extends AsyncDisposable {
   reach(fact: () => boolean, progress: () => string): Promise<void>;
   /** Resolves when so many deliveries are settled as succeeded. */
   settled(count: number): Promise<void>;
-  /** Every event and delivery. */
-  readLog(): Promise<HistoryRecord[]>;
+  /** Makes what reads its log. */
+  createReader(options: { seed: number; detailsMax?: number }): EngineReader;
 }
 
 async function startEngine(routes: RoutesFile["routes"], handlers: Record<string, Handler>): Promise<OrderEngine> {
@@ -177,7 +183,7 @@ async function startEngine(routes: RoutesFile["routes"], handlers: Record<string
     weir,
     reach,
     settled: (count) => reach(() => settled >= count, () => `${settled} of ${count} settled`),
-    readLog: () => readEngine({ adminUrl: localUrl(admin), token: adminToken }).everything(),
+    createReader: (options) => readEngine({ adminUrl: localUrl(admin), token: adminToken, ...options }),
     async [Symbol.asyncDispose]() {
       await weir.stop({ graceMs: 0 });
       await Deno.remove(folder, { recursive: true });

@@ -6,27 +6,32 @@
  * The logs take some 3 GB beside each other, in TMPDIR.
  */
 
-import { parseArgs } from "node:util";
-import { type BacklogSpec, buildLog, claimed, type RoundTimes, workOff } from "./backlog_rig.ts";
+import {
+  type BacklogSpec,
+  buildLog,
+  claimed,
+  compareLogs,
+  median,
+  type RoundPair,
+  type RoundTimes,
+} from "./backlog_rig.ts";
 import { serveBacklog } from "./serve_backlog.ts";
+import { soakOptions, whole } from "../support/soak_options.ts";
 
 const claimRatioMax = 2;
 const residentMiBMax = 300e6 / 2 ** 20;
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    blocked: { type: "string", default: "900000" },
-    closed: { type: "string", default: "500000" },
-    due: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "400" },
-    events: { type: "string", default: "20000" },
-  },
+const values = soakOptions({
+  blocked: whole(900_000),
+  closed: whole(500_000),
+  due: whole(100_000),
+  rounds: whole(400),
+  events: whole(20_000),
 });
-const rounds = Number(values.rounds);
+const { rounds } = values;
 const logs: readonly (BacklogSpec & { what: string })[] = [
-  { kind: "blocked", stuck: Number(values.blocked), due: Number(values.due), what: "behind ten blocked heads" },
-  { kind: "closed", stuck: Number(values.closed), due: Number(values.due), what: "behind an open breaker and a pause" },
+  { kind: "blocked", stuck: values.blocked, due: values.due, what: "behind ten blocked heads" },
+  { kind: "closed", stuck: values.closed, due: values.due, what: "behind an open breaker and a pause" },
 ];
 let missed = 0;
 for (const { what, ...spec } of logs) {
@@ -37,10 +42,10 @@ for (const { what, ...spec } of logs) {
     await buildLog(full, spec);
     await buildLog(empty, { kind: spec.kind, stuck: 0, due: rounds * claimed });
     console.log(`${spec.stuck} deliveries ${what}, ${spec.due} due beside them:`);
-    const times = await measure({ full, empty });
+    const times = await compareLogs({ full, empty }, rounds);
     const claimRatio = compare("claim of ten", times, ({ claimMs }) => claimMs);
     compare("settle and promote of ten", times, ({ settleMs }) => settleMs);
-    const served = await serveBacklog(full, { events: Number(values.events) });
+    const served = await serveBacklog(full, { events: values.events });
     const { acknowledged, delivered, looks } = served;
     console.log(
       `  weir serve: at most ${served.residentMiBMax.toFixed(0)} MiB resident; ready after ` +
@@ -56,26 +61,8 @@ for (const { what, ...spec } of logs) {
 console.log(missed === 0 ? "all bars met" : `${missed} bars missed`);
 Deno.exit(missed === 0 ? 0 : 1);
 
-interface Pair {
-  readonly full: RoundTimes;
-  readonly empty: RoundTimes;
-}
-
-/** Rounds in both logs by turns, so that whatever else the machine does falls on both alike. */
-async function measure(folders: { full: string; empty: string }): Promise<Pair[]> {
-  await using full = await workOff(folders.full);
-  await using empty = await workOff(folders.empty);
-  const pairs: Pair[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // In an object as in a sentence, what is written first is done first: neither is always the second.
-    if (round % 2 === 0) pairs.push({ full: await full.round(), empty: await empty.round() });
-    else pairs.push({ empty: await empty.round(), full: await full.round() });
-  }
-  return pairs;
-}
-
 /** Prints the medians of both and of their ratio, pair by pair; returns the ratio. */
-function compare(what: string, pairs: readonly Pair[], timeOf: (times: RoundTimes) => number): number {
+function compare(what: string, pairs: readonly RoundPair[], timeOf: (times: RoundTimes) => number): number {
   const full = median(pairs.map((pair) => timeOf(pair.full)));
   const empty = median(pairs.map((pair) => timeOf(pair.empty)));
   const ratio = median(pairs.map((pair) => timeOf(pair.full) / timeOf(pair.empty)));
@@ -84,8 +71,4 @@ function compare(what: string, pairs: readonly Pair[], timeOf: (times: RoundTime
       `(medians of ${pairs.length} pairs)`,
   );
   return ratio;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

@@ -1,25 +1,29 @@
 /**
- * `deno task soak:order -- [--keys 1000] [--events 20000] [--failing 0.33]`: many keys with a share of the attempts
+ * `deno task soak:order -- [--keys 1000] [--events 20000] [--failing 0.33] [--seed N]`: many keys with a share of the attempts
  * failing, and the pace of healthy keys beside one that is stuck. Prints the figures and every anomaly; exits 1 when
  * there is one. The long form is `--keys 10000 --events 1000000 --failing 0.2`: nine minutes of a core, and 2 GB.
  */
 
-import { parseArgs } from "node:util";
 import { measureBesideStuckHead, runOrderRig } from "./order_rig.ts";
+import { amount, drawSeed, soakOptions, whole } from "../support/soak_options.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    keys: { type: "string", default: "1000" },
-    events: { type: "string", default: "20000" },
-    failing: { type: "string", default: "0.33" },
-  },
+const values = soakOptions({
+  keys: whole(1_000),
+  events: whole(20_000),
+  failing: amount(0.33, { most: 0.9 }),
+  seed: whole(undefined, { least: 0 }),
 });
-const keys = Number(values.keys);
+const { keys, seed = drawSeed() } = values;
+console.log(`seed ${seed}`);
 const begunAt = performance.now();
-const { anomalies, events, attempts, failed, succeeded, tookMs } = await runOrderRig(
-  { keys, eventsPerKey: Math.ceil(Number(values.events) / keys) },
-  { failing: Number(values.failing), say: (line) => console.log(`${secondsSince(begunAt)} s: ${line}`) },
+const { anomalies, events, attempts, failed, succeeded, tookMs, sampled } = await runOrderRig(
+  { keys, eventsPerKey: Math.ceil(values.events / keys) },
+  {
+    failing: values.failing,
+    seed,
+    detailsMax: 20_000,
+    say: (line) => console.log(`${secondsSince(begunAt)} s: ${line}`),
+  },
 );
 for (const { name, subject, detail } of anomalies.slice(0, 50)) console.log(`${name} ${subject}: ${detail}`);
 const count = (name: string) => anomalies.filter((anomaly) => anomaly.name === name).length;
@@ -28,7 +32,7 @@ console.log(
     `${count("OVERLAP")} overlaps, ${anomalies.length} anomalies; ${
       Math.round(succeeded / tookMs * 1_000)
     } events/s, ` +
-    `judged after ${secondsSince(begunAt)} s`,
+    `read whole: ${sampled}; judged after ${secondsSince(begunAt)} s`,
 );
 
 const size = { keys: 200, eventsPerKey: 50 };

@@ -1,18 +1,28 @@
 /**
  * Simulates many seeds: `deno task sim --seeds 100000 [--from N] [--jobs 2]`, or one with its whole timeline:
  * `deno task sim --seed N --trace`. Exits 1 when a seed breaks a promise, or when a long run left a crash point untried.
+ *
+ * `--state FILE` keeps what has been done, and the same command goes on with it: all sittings are judged as one run, of
+ * one program. `--minutes N` ends a sitting; one after which seeds are left exits with 3.
  */
 
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { amount, flag, refuse, soakOptions, text, whole } from "../support/soak_options.ts";
 import { TextLineStream } from "./text_lines.ts";
 import { addCrashes, type CrashCounts, crashPointNames } from "./crash_points.ts";
+import {
+  addProgress,
+  beginRun,
+  crashesMin,
+  hashProgram,
+  judgeRun,
+  type LongRun,
+  type Progress,
+  resumeRun,
+  saveRun,
+} from "./long_run.ts";
 import { makeMemoryFolder } from "./memory_folder.ts";
-import { type Finding, simulate, type SimulationReport } from "./simulation.ts";
-
-/** From this many seeds on, each crash point must have killed {@link crashesMin} engines. */
-const longRunSeeds = 100_000;
-const crashesMin = 1_000;
+import { simulate, type SimulationReport } from "./simulation.ts";
 
 /** Seeds between two reports of a process. */
 const reportSeeds = 25;
@@ -20,37 +30,28 @@ const reportSeeds = 25;
 /** How often progress is printed. */
 const progressMs = 15_000;
 
-/** Findings shown of one seed. */
-const findingsShown = 5;
+/** Exit code of a sitting after which seeds are left. */
+const unfinished = 3;
 
-/** What a process tells its parent, a line each. */
-interface Progress {
-  /** The first seed that it has not simulated. */
-  readonly next: number;
-  readonly seeds: number;
-  readonly steps: number;
-  readonly runs: number;
-  readonly crashes: CrashCounts;
-  readonly failed: readonly { readonly seed: number; readonly findings: readonly Finding[] }[];
-}
-
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "1000" },
-    from: { type: "string", default: "0" },
-    jobs: { type: "string", default: "2" },
-    shard: { type: "string" },
-    seed: { type: "string" },
-    trace: { type: "boolean", default: false },
-  },
+const values = soakOptions({
+  seeds: whole(1_000),
+  from: whole(0, { least: 0 }),
+  jobs: whole(2),
+  state: text(undefined),
+  minutes: amount(Infinity),
+  /** For a process that this one starts: its first seed, of which it takes every `jobs`th. */
+  shard: whole(undefined, { least: 0 }),
+  seed: whole(undefined, { least: 0 }),
+  trace: flag,
 });
-const from = Number(values.from);
-const seeds = Number(values.seeds);
-const jobs = Number(values.jobs);
+const { from, seeds, jobs } = values;
+if (values.trace && values.seed === undefined) refuse("--trace is for one --seed");
+if (values.seed !== undefined && values.state !== undefined) refuse("--state is for many seeds");
+if (values.minutes !== Infinity && values.state === undefined) refuse("--minutes needs a --state to go on from");
 
-if (values.seed !== undefined) await simulateOne(Number(values.seed));
-else if (values.shard !== undefined) await simulateShard(Number(values.shard));
-else await simulateAll();
+if (values.seed !== undefined) await simulateOne(values.seed);
+else if (values.shard !== undefined) await simulateShard(values.shard);
+else Deno.exitCode = await simulateAll(values.state);
 
 async function simulateOne(seed: number): Promise<void> {
   await using folder = await makeMemoryFolder();
@@ -59,8 +60,12 @@ async function simulateOne(seed: number): Promise<void> {
   if (report.findings.length > 0) Deno.exitCode = 1;
 }
 
-async function simulateShard(shard: number): Promise<void> {
+/** Simulates one of the jobs' share of the seeds. */
+async function simulateShard(first: number): Promise<void> {
   await using folder = await makeMemoryFolder();
+  let isOver = false;
+  const end = (): void => void (isOver = true);
+  Deno.addSignalListener("SIGTERM", end);
   let reports: SimulationReport[] = [];
   const tell = (next: number): void => {
     const crashes: CrashCounts = {};
@@ -76,55 +81,100 @@ async function simulateShard(shard: number): Promise<void> {
     console.log(JSON.stringify(progress));
     reports = [];
   };
-  for (let seed = from + shard; seed < from + seeds; seed += jobs) {
+  let seed = first;
+  for (; seed < from + seeds && !isOver; seed += jobs) {
     reports.push(await simulate(seed, { folder: folder.path }));
     if (reports.length === reportSeeds) tell(seed + jobs);
   }
-  tell(from + seeds);
+  tell(seed);
+  Deno.removeSignalListener("SIGTERM", end);
 }
 
-async function simulateAll(): Promise<void> {
-  const begun = performance.now();
-  const nexts = Array.from({ length: jobs }, (_, shard) => from + shard);
-  const total = { seeds: 0, steps: 0, runs: 0, failed: 0 };
-  const crashes: CrashCounts = {};
+/** Returns the exit code. */
+async function simulateAll(state: string | undefined): Promise<number> {
+  const program = await hashProgram();
+  const plan = { from, seeds, jobs };
+  using _lock = state === undefined ? undefined : await lock(`${state}.lock`);
+  const run = state === undefined
+    ? beginRun(plan, program)
+    : await resumeRun(state, plan, program).catch((error) => refuse(error.message));
+  run.sittings++;
+  for (const { seed, findings } of run.failed) sayFailed(seed, findings);
+  const codes = await sit(run, state);
+  return conclude(run, { state, died: codes.some((code) => code !== 0) });
+}
+
+/** Simulates what is left of a run, until the sitting is over. Returns the exit codes of the processes that ended by themselves. */
+async function sit(run: LongRun, state: string | undefined): Promise<number[]> {
+  const begunAt = performance.now();
+  const seedsBefore = run.seeds;
   const printProgress = (): void => {
-    const rate = total.seeds / (performance.now() - begun) * 1_000;
-    const next = Math.min(...nexts);
+    const rate = (run.seeds - seedsBefore) / (performance.now() - begunAt) * 1_000;
     console.log(
-      `${total.seeds} of ${seeds} seeds, ${rate.toFixed(1)}/s, ${total.steps} steps, ${total.runs} runs, ` +
-        `${total.failed} failed; to go on later: --from ${next} --seeds ${from + seeds - next}`,
+      `${run.seeds} of ${seeds} seeds, ${rate.toFixed(1)}/s, ${run.steps} steps, ${run.runs} runs, ` +
+        `${run.failed.length} failed`,
     );
   };
   const timer = setInterval(printProgress, progressMs);
-  const codes = await Promise.all(nexts.map(async (_, shard) => {
+  const children = new Set<Deno.ChildProcess>();
+  let isOver = false;
+  const end = values.minutes === Infinity ? undefined : setTimeout(() => {
+    isOver = true;
+    for (const child of children) child.kill("SIGTERM");
+  }, values.minutes * 60_000);
+  let saving = Promise.resolve();
+  const codes = await Promise.all(run.nexts.map(async (next, shard) => {
+    if (next >= from + seeds) return 0;
     const child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", fileURLToPath(import.meta.url), "--shard", String(shard)],
+        ...["run", "-A", fileURLToPath(import.meta.url), "--shard", String(next)],
         ...["--from", String(from), "--seeds", String(seeds), "--jobs", String(jobs)],
       ],
       stdout: "piped",
     }).spawn();
+    children.add(child);
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
     for await (const line of lines) {
       const progress: Progress = JSON.parse(line);
-      nexts[shard] = progress.next;
-      total.seeds += progress.seeds;
-      total.steps += progress.steps;
-      total.runs += progress.runs;
-      total.failed += progress.failed.length;
-      addCrashes(crashes, progress.crashes);
-      for (const { seed, findings } of progress.failed) {
-        console.log(`seed ${seed} FAILED (deno task sim --seed ${seed} --trace):`, findings.slice(0, findingsShown));
-      }
+      addProgress(run, shard, progress);
+      for (const { seed, findings } of progress.failed) sayFailed(seed, findings);
+      if (state !== undefined) saving = saving.then(() => saveRun(state, run));
     }
-    return (await child.status).code;
+    const { code } = await child.status;
+    children.delete(child);
+    return isOver ? 0 : code;
   }));
   clearInterval(timer);
+  clearTimeout(end);
+  await saving;
+  if (state !== undefined) await saveRun(state, run);
   printProgress();
-  for (const point of crashPointNames) console.log(`${String(crashes[point] ?? 0).padStart(9)} deaths: ${point}`);
-  const untried = crashPointNames.filter((point) => (crashes[point] ?? 0) < crashesMin);
-  const invalid = seeds >= longRunSeeds && untried.length > 0;
-  if (invalid) console.log(`not valid: tried fewer than ${crashesMin} times: ${untried.join("; ")}`);
-  if (invalid || total.failed > 0 || codes.some((code) => code !== 0)) Deno.exitCode = 1;
+  return codes;
+}
+
+function conclude(run: LongRun, { state, died }: { state: string | undefined; died: boolean }): number {
+  const { finished, untried, sound } = judgeRun(run);
+  for (const point of crashPointNames) console.log(`${String(run.crashes[point] ?? 0).padStart(9)} deaths: ${point}`);
+  const left = run.nexts.map((next, shard) => `${next} (${shard})`).join(", ");
+  if (died) console.log("a process that simulates has died: what it had not reported is not counted");
+  if (!finished) {
+    const how = state === undefined ? "" : "; the same command goes on with it";
+    console.log(`not finished: ${run.seeds} of ${seeds} seeds, next ones ${left}${how}`);
+  } else if (untried.length > 0) {
+    console.log(`not valid: tried fewer than ${crashesMin} times: ${untried.join("; ")}`);
+  }
+  if (state !== undefined) console.log(`${run.sittings} sittings of program ${run.program.slice(0, 12)}`);
+  if (sound && !died) return 0;
+  return !finished && !died && run.failed.length === 0 ? unfinished : 1;
+}
+
+function sayFailed(seed: number, findings: readonly unknown[]): void {
+  console.log(`seed ${seed} FAILED (deno task sim --seed ${seed} --trace):`, findings);
+}
+
+/** Two processes on one state would count seeds twice. */
+async function lock(path: string): Promise<Disposable> {
+  const file = await Deno.open(path, { write: true, create: true });
+  if (!await file.tryLock(true)) refuse(`another process works on this state (${path})`);
+  return file;
 }

@@ -3,7 +3,8 @@
  * `points_test.ts`, long in `soak_kill.ts`.
  *
  * The places are those of the simulation. An engine on a file never beats, because its lock says that it lives; so these
- * two are tried on a server, where a second engine takes over what the first one leaves.
+ * two are tried on a server, where a second engine takes over what the first one leaves. And only against a handler that
+ * runs in the engine itself its death is counted beforehand; so these two are tried with a program that has one.
  */
 
 import { join } from "node:path";
@@ -14,6 +15,7 @@ import { startSqld } from "../../support/sqld.ts";
 import { addCrashes, type CrashCounts, type CrashPoint, crashPointNames } from "../../simulation/crash_points.ts";
 import { type EngineUnderTest, startEngineUnderTest } from "../engine_under_test.ts";
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
+import { startCuttingProxy } from "../many_engines/cutting_proxy.ts";
 import { watchServer } from "../many_engines/server_watch.ts";
 import { createImportMap } from "./import_map.ts";
 import { type ActionCounts, actionNames, countActions, createOperator, type Doors, type Operator } from "./operator.ts";
@@ -26,10 +28,8 @@ const project = {
   attempts: (queue: string) => queue === "work" ? 3 : 20,
   hasOperator: true,
 };
-
-/** Deaths at each place before the log is read through and a new one begun. */
-const timesPerLog = 2;
-const timesPerServerLog = 10;
+const inlineProject = { ...project, routesFile: here("./inline_routes.yaml") };
+const inlineEngine = here("./inline_engine.ts");
 
 /** How long an engine may take to come to its place; one that does not is killed where it is. */
 const lifeMsMax = 30_000;
@@ -41,13 +41,15 @@ const stopAfterMsMax = 1_500;
 /** How often a death that did not come is tried again. */
 const triesMax = 3;
 
-/** The places that an engine on a file comes to. `weir serve` has no inline handlers, against which alone deaths are counted so. */
-export const pointsOnFile: readonly CrashPoint[] = crashPointNames.filter((point) => {
-  return !isOnServer(point) && !point.startsWith("count death");
-});
-
 /** The places that only an engine on a server comes to. */
 export const pointsOnServer: readonly CrashPoint[] = crashPointNames.filter(isOnServer);
+
+/** Where the places are tried, and how often each before the log is read through and a new one begun. */
+const grounds: readonly { readonly perLog: number; readonly isOwn: (point: CrashPoint) => boolean }[] = [
+  { perLog: 2, isOwn: (point) => !isOnServer(point) && !isInline(point) },
+  { perLog: 10, isOwn: isInline },
+  { perLog: 10, isOwn: isOnServer },
+];
 
 /** Options of {@link runPointsRig}. */
 export interface PointsRigOptions {
@@ -77,6 +79,8 @@ export interface PointsReport {
   readonly refusals: readonly string[];
   /** Of the engines that were stopped and not killed, one or two per log. */
   readonly exitCodes: readonly number[];
+  /** How often a server took no writes although nobody was connected, and was started again. */
+  readonly serverStuck: number;
 }
 
 /** A place, and which time an engine dies there. */
@@ -94,6 +98,7 @@ interface Tally {
   readonly refusals: string[];
   readonly exitCodes: number[];
   readonly confirmed: ActionCounts;
+  serverStuck: number;
 }
 
 /** Runs the rig. */
@@ -108,9 +113,10 @@ export async function runPointsRig(options: PointsRigOptions): Promise<PointsRep
     refusals: [],
     exitCodes: [],
     confirmed: countActions(),
+    serverStuck: 0,
   };
-  for (const [points, perLog] of [[pointsOnFile, timesPerLog], [pointsOnServer, timesPerServerLog]] as const) {
-    const wanted = options.points.filter((point) => points.includes(point));
+  for (const { perLog, isOwn } of grounds) {
+    const wanted = options.points.filter(isOwn);
     const left = () =>
       wanted.flatMap((point) => {
         const [reached, missed] = [tally.reached[point] ?? 0, tally.missed[point] ?? 0];
@@ -137,14 +143,15 @@ async function useLog(
 ): Promise<void> {
   const onServer = deaths.some(({ point }) => isOnServer(point));
   await using server = onServer ? await startSqld(sqld!) : undefined;
-  await using _watch = server && watchServer(server);
+  await using proxy = server && startCuttingProxy(server.url, random);
+  await using watch = server && watchServer(server, proxy!);
   const trap = createTrap();
   await using log = await floodLog({
     seed: random.below(2 ** 31),
-    url: server?.url,
+    url: proxy?.url,
     lanes: 40,
     backlog: () => operator.open / 2,
-    project,
+    project: deaths.some(({ point }) => isInline(point)) ? inlineProject : project,
     heard: trap.hear,
   });
   const operator = createOperator({ records: log.records, random, routesFile: log.routesFile });
@@ -152,11 +159,13 @@ async function useLog(
   await Deno.writeTextFile(importMap, createImportMap());
 
   if (onServer) await log.start();
+  const own = { log, operator, trap, importMap, random, say, broken: tally.broken };
   for (const death of deaths) {
-    const died = await die({ log, operator, trap, importMap, random, say, broken: tally.broken }, death);
+    if (isInline(death.point)) await leaveSuspects(own);
+    const died = await die(own, death);
     addCrashes(died ? tally.reached : tally.missed, { [death.point]: 1 });
   }
-  const last = onServer ? log.engines[0]! : await log.start();
+  const last = onServer ? log.engines[0]! : await log.start({}, launch(deaths[0]!));
   const ending = new AbortController();
   const releasing = operator.release(doorsOf(last, log), { until: ending.signal });
   try {
@@ -166,30 +175,51 @@ async function useLog(
     await releasing;
   }
   tally.broken.push(...operator.judge());
+  if (watch !== undefined && watch.held > 0) {
+    tally.broken.push(`engines kept the server from writes ${watch.held} times`);
+  }
+  tally.serverStuck += watch?.stuck ?? 0;
   tally.refusals.push(...log.refusals);
   for (const name of actionNames) tally.confirmed[name] += operator.confirmed[name];
   tally.exitCodes.push(...await log.stop());
 }
 
+/** What one log's deaths have in common. */
+interface Ground {
+  readonly log: FloodedLog;
+  readonly operator: Operator;
+  readonly trap: Trap;
+  readonly importMap: string;
+  readonly random: SeededRandom;
+  readonly say: (line: string) => void;
+  readonly broken: string[];
+}
+
+/** How the engine of a death is started. */
+function launch({ point }: Pick<Death, "point">, { importMap }: { importMap?: string } = {}): Launch {
+  const program = isInline(point) ? inlineEngine : undefined;
+  return (routesFile, environment) => startEngineUnderTest(routesFile, environment, { importMap, program });
+}
+
+type Launch = (routesFile: string, environment: Readonly<Record<string, string>>) => EngineUnderTest;
+
+/** An engine dies while its own handler runs: what ran then may have been the cause, and the next engine looks for it. */
+async function leaveSuspects(ground: Ground): Promise<void> {
+  const death: Death = { point: "runner started", pass: 20 + ground.random.below(40) };
+  await die(ground, death, launch({ point: "count death before commit" }));
+}
+
 /** Starts an engine and waits for its death. Returns whether it died where it was to. */
-async function die(
-  { log, operator, trap, importMap, random, say, broken }: {
-    log: FloodedLog;
-    operator: Operator;
-    trap: Trap;
-    importMap: string;
-    random: SeededRandom;
-    say: (line: string) => void;
-    broken: string[];
-  },
-  { point, pass }: Death,
-): Promise<boolean> {
+async function die(ground: Ground, death: Death, how?: Launch): Promise<boolean> {
+  const { log, operator, trap, importMap, random, say, broken } = ground;
+  const { point, pass } = death;
+  const start = how ?? launch(death, { importMap });
   let child: EngineUnderTest | undefined;
   const order = { RIG_CRASH_POINT: point, RIG_CRASH_PASS: `${pass}` };
   let engine: LiveEngine;
   try {
     engine = await log.start(order, (routesFile, environment) => {
-      child = startEngineUnderTest(routesFile, environment, { importMap });
+      child = start(routesFile, environment);
       trap.set({ point, pass }, { boot: environment.RIG_BOOT!, kill: () => send(child!, "SIGKILL") });
       return child;
     });
@@ -269,6 +299,10 @@ function isOnServer(point: CrashPoint): boolean {
   return point.startsWith("beat");
 }
 
+function isInline(point: CrashPoint): boolean {
+  return point.startsWith("count death");
+}
+
 /** What happens all the time is let happen for a while; what an operator brings about is not waited for as long. */
 function choosePass(point: CrashPoint, random: SeededRandom): number {
   if (point.startsWith("recover")) return 1; // once in a life
@@ -316,7 +350,8 @@ export function summarize(report: PointsReport): string {
     `confirmed to the operator: ${describeCounts(report.confirmed)}`,
     `anomalies: ${[...anomalies].map(([name, all]) => `${name} ${all.length}`).join(", ") || "none"}; ` +
     `words not kept: ${report.broken.length}; refusals: ${report.refusals.length}; ` +
-    `exit codes other than 0: ${report.exitCodes.filter((code) => code !== 0).length}`,
+    `exit codes other than 0: ${report.exitCodes.filter((code) => code !== 0).length}; ` +
+    `servers that stuck by themselves: ${report.serverStuck}`,
   ].join("\n");
 }
 

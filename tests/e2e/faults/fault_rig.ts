@@ -6,9 +6,10 @@
 import { createHash, createHmac } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { HistoryReport } from "../../support/history.ts";
+import type { HistoryReport, StartRecord } from "../../support/history.ts";
 import { type FloodedLog, floodLog, type LiveEngine } from "../many_engines/flooded_log.ts";
 import { findProcesses } from "../process_table.ts";
+import { senders } from "../flood.ts";
 import { until } from "../../support/until.ts";
 import { createFaults, type FaultOrder, type Faults } from "./faults.ts";
 
@@ -43,8 +44,17 @@ export async function assertSound(log: FaultyLog): Promise<HistoryReport> {
   return report;
 }
 
-/** Requests that cannot all have been under way when the disk failed. */
+/** Requests acknowledged after a failure that show that it harmed nobody: more than were under way. */
 const workingOn = 50;
+
+/** How often a sync is made to fail: only one in many is a checkpoint's, so that hardly two in a row are. */
+const syncFailuresMax = 5;
+
+/** Within this a second engine is to be refused (RELIABILITY F15); a busy machine may take longer, and it is told. */
+export const refusedMsMax = 2_000;
+
+/** Beyond this it is not the machine. */
+const refusedAtLastMsMax = 15_000;
 
 /** What was seen of an engine whose disk failed. */
 export interface DiskFailure {
@@ -62,17 +72,28 @@ export async function failDisk(log: FaultyLog, order: FaultOrder): Promise<DiskF
   log.ended(engine).then((ended) => code = ended);
   let failedAt = 0;
   let acknowledged = 0;
-  do {
+  for (let tries = 1; code === undefined; tries++) {
     const failuresBefore = await log.faults.failures();
     await log.faults.order(order);
     await until("the disk has failed", async () => await log.faults.failures() > failuresBefore);
     failedAt = performance.now();
     acknowledged = log.acknowledged();
-    // One that only kept a checkpoint from its work harms nobody: every commit before it has had a sync of its own.
     await until("it ends or works on", () => code !== undefined || log.acknowledged() > acknowledged + workingOn);
-  } while (code === undefined && order.operation === "sync");
+    if (code !== undefined) break;
+    // One sync that only kept a checkpoint from its work harms nobody: every commit before it has had one of its own.
+    const forgivable = order.operation === "sync" && order.times !== undefined;
+    assert(
+      forgivable && tries < syncFailuresMax,
+      `the disk failed (${Deno.inspect(order)}, ${tries}. time), and the engine acknowledged more than ${workingOn} ` +
+        `requests afterwards:\n${engine.process.lastWords()}`,
+    );
+  }
   const endedAfterMs = performance.now() - failedAt;
   const acknowledgedAfter = log.acknowledged() - acknowledged;
+  assert(
+    acknowledgedAfter <= senders,
+    `${acknowledgedAfter} acknowledged after the disk failed, and only ${senders} sent`,
+  );
   assertEquals(code, logFailed, engine.process.lastWords());
   assert(engine.process.lastWords().includes("the log has failed"), engine.process.lastWords());
   if (order.times === undefined) {
@@ -159,6 +180,7 @@ export async function startSecond(log: FaultyLog, file: string): Promise<number>
     /ended \(1\) before it listened:\nweir: the log .* is in use by another engine; stop it/.test(error.message),
     error.message,
   );
+  assert(tookMs <= refusedAtLastMsMax, `a second engine was refused only after ${tookMs} ms`);
   return tookMs;
 }
 
@@ -187,6 +209,8 @@ export async function holdLock(file: string): Promise<{ release(): Promise<void>
 export async function freeze(log: FloodedLog, engine: LiveEngine, forMs: number): Promise<void> {
   await log.flow(30);
   const engines = log.engines;
+  // Something is to be under way, so that its end comes late.
+  await until("it has begun something", () => openRuns(log, engine).length > 0);
   let alive = handlersOf(log);
   Deno.kill(engine.process.pid, "SIGSTOP");
   // Alone it comes back to its own work; beside another, what it had under way is taken over.
@@ -203,6 +227,48 @@ export async function freeze(log: FloodedLog, engine: LiveEngine, forMs: number)
   Deno.kill(engine.process.pid, "SIGCONT");
   await log.flow(30);
   assertEquals(log.engines, engines);
+}
+
+/** What was seen of an engine that stood still for so long that another took its work over. */
+export interface Overtaken {
+  /** Deliveries that it had begun and that the other one began again meanwhile. */
+  readonly takenOver: number;
+  /** Results that it brought too late and that counted no more. */
+  readonly refusedLate: number;
+}
+
+/** Stops one of two engines for longer than a takeover: the other one runs its work, and what it brings then is refused. */
+export async function freezeBeside(log: FloodedLog, engine: LiveEngine, forMs: number): Promise<Overtaken> {
+  const lostBefore = await leasesLost(log, engine);
+  await freeze(log, engine, forMs);
+  const refusedLate = await until("a late result is refused", async () => await leasesLost(log, engine) - lostBefore);
+  const pausedAt = log.records.findLastIndex((each) => each.kind === "pause" && each.boot === engine.boot);
+  const own = new Set(openRuns({ records: log.records.slice(0, pausedAt) }, engine).map(({ delivery }) => delivery));
+  const again = new Set(
+    log.records.slice(pausedAt).flatMap((each) =>
+      each.kind === "start" && each.boot !== engine.boot && own.has(each.delivery) ? each.delivery : []
+    ),
+  );
+  assert(again.size > 0, `none of ${own.size} deliveries of the engine that stood still was taken over`);
+  return { takenOver: again.size, refusedLate };
+}
+
+/** Attempts of an engine that have begun and not ended. */
+function openRuns({ records }: Pick<FloodedLog, "records">, { boot }: LiveEngine): StartRecord[] {
+  const open = new Map<string, StartRecord>();
+  for (const record of records) {
+    if (record.kind === "start" && record.boot === boot) open.set(record.run, record);
+    else if (record.kind === "end") open.delete(record.run);
+  }
+  return [...open.values()];
+}
+
+/** How many results an engine says that it had to discard. */
+async function leasesLost({ environment }: FloodedLog, { adminUrl }: LiveEngine): Promise<number> {
+  const authorization = `Bearer ${environment.WEIR_ADMIN_TOKEN}`;
+  const metrics = await (await fetch(`${adminUrl}/metrics`, { headers: { authorization } })).text();
+  const [, count] = /^weir_leases_lost_total(?:\{[^}]*\})? (\d+)/m.exec(metrics) ?? [];
+  return Number(count ?? 0);
 }
 
 /** Processes of handlers, by the names that the history has for them. */

@@ -4,6 +4,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { compileLibrary } from "../../support/compile_library.ts";
 
 /** `errno` of Linux. */
 export const errno = { EIO: 5, ENOSPC: 28 } as const;
@@ -35,14 +36,8 @@ export interface Faults {
 }
 
 /** The compiled shim in `folder`, or why it cannot be had here. */
-export async function buildFaultShim(folder: string): Promise<{ library: string } | { reason: string }> {
-  if (Deno.build.os !== "linux") return { reason: "the shim is for Linux" };
-  const library = `${folder}/fault.so`;
-  const source = fileURLToPath(new URL("./fault.c", import.meta.url));
-  const args = ["-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"];
-  const compiled = await new Deno.Command("cc", { args }).output().catch(() => undefined);
-  if (compiled === undefined) return { reason: "there is no C compiler" };
-  return compiled.success ? { library } : { reason: new TextDecoder().decode(compiled.stderr) };
+export function buildFaultShim(folder: string): Promise<{ library: string } | { reason: string }> {
+  return compileLibrary(fileURLToPath(new URL("./fault.c", import.meta.url)), `${folder}/fault.so`);
 }
 
 /**

@@ -2,13 +2,13 @@
  * `deno task soak:faults -- [--rounds 50] [--seconds 60] [--seconds-lock 10] [--engines 100] [--seed N]`: every fault in its
  * long form. Each round fails the disk at another write or fsync; then disks are filled, a second engine is started a
  * hundred times, a stranger holds the lock, and engines are stopped in their tracks. Prints the figures; ends with 1 at
- * the first broken promise.
+ * the first broken promise, and with 2 before it has begun when this machine cannot do all of it. `--only NAME` chooses.
  */
 
-import { parseArgs } from "node:util";
 import { assert, assertEquals } from "@std/assert";
 import type { HistoryReport } from "../../support/history.ts";
 import { createRandom } from "../../support/seeded_random.ts";
+import { choose, drawSeed, orRefuse, refuse, soakOptions, text, whole } from "../../support/soak_options.ts";
 import { smallDisk, whyNoSmallDisk } from "../../support/small_disk.ts";
 import { findSqld, startSqld } from "../../support/sqld.ts";
 import { floodLog } from "../many_engines/flooded_log.ts";
@@ -20,53 +20,64 @@ import {
   type FaultyLog,
   fillDisk,
   freeze,
+  freezeBeside,
   holdLock,
   placeLog,
+  refusedMsMax,
   startSecond,
   withFaultyLog,
   type Withheld,
   withholdLog,
 } from "./fault_rig.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    rounds: { type: "string", default: "50" },
-    seconds: { type: "string", default: "60" },
-    "seconds-lock": { type: "string", default: "10" },
-    engines: { type: "string", default: "100" },
-    seed: { type: "string" },
-  },
+const values = soakOptions({
+  rounds: whole(50),
+  seconds: whole(60),
+  "seconds-lock": whole(10),
+  engines: whole(100),
+  seed: whole(undefined, { least: 0 }),
+  only: text(""),
 });
-const seed = Number(values.seed ?? crypto.getRandomValues(new Uint16Array(1))[0]);
+const seed = values.seed ?? drawSeed();
 const random = createRandom(seed);
-const rounds = Number(values.rounds);
-const frozenMs = Number(values.seconds) * 1_000;
-const lockedMs = Number(values["seconds-lock"]) * 1_000;
-console.log(`seed ${seed}`);
+const { rounds } = values;
+/** By then another engine has taken over what one that stands still had begun, also on a busy machine. */
+const takeoverMsMax = 45_000;
+const frozenMs = values.seconds * 1_000;
+const lockedMs = values["seconds-lock"] * 1_000;
 
 const folder = await Deno.makeTempDir({ prefix: "weir-shim-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 const built = await buildFaultShim(folder);
-if ("reason" in built) console.log(`the disk cannot be made to fail: ${built.reason}`);
-else {
-  await failDisks(built.library);
-  await refuseSpace(built.library);
-}
+const noShim = "reason" in built ? built.reason : undefined;
+const library = "library" in built ? built.library : "";
 const noSmallDisk = await whyNoSmallDisk();
-if (noSmallDisk !== undefined) console.log(`no disk can be filled: ${noSmallDisk}`);
-else for (const minFree of ["2MiB", "1B"]) await fillDisks(minFree);
-await withFaultyLog({ seed }, async (log) => {
-  await startSeconds(log);
-  await holdLocks(log);
-  await freeze(log, log.engines[0]!, frozenMs);
-  say(`stopped for ${frozenMs} ms`, await assertSound(log));
-});
 const sqld = await findSqld();
-if ("missing" in sqld) console.log(`no server can be shared: ${sqld.missing}`);
-else await freezeBesideAnother(sqld.path);
-await Deno.remove(folder, { recursive: true });
+const noServer = "missing" in sqld ? sqld.missing : undefined;
 
-async function failDisks(library: string): Promise<void> {
+/** Each part of the run, and what keeps this machine from it. */
+const parts: Readonly<Record<string, { run(): Promise<void>; readonly missing?: string }>> = {
+  "disk fails": { run: failDisks, missing: noShim },
+  "no space for the log": { run: refuseSpace, missing: noShim },
+  "disk full": {
+    async run() {
+      for (const minFree of ["2MiB", "1B"]) await fillDisks(minFree);
+    },
+    missing: noSmallDisk,
+  },
+  "second engine": { run: () => withFaultyLog({ seed }, startSeconds) },
+  "stranger's lock": { run: () => withFaultyLog({ seed }, holdLocks) },
+  "stopped alone": { run: () => withFaultyLog({ seed }, freezeAlone) },
+  "stopped beside another": { run: freezeBesideAnother, missing: noServer },
+};
+const wanted = orRefuse(() => choose(Object.keys(parts), values.only));
+const missing = wanted.flatMap((name) => parts[name]!.missing === undefined ? [] : `${name} (${parts[name]!.missing})`);
+if (missing.length > 0) refuse(`this machine cannot do ${missing.join(", ")}; --only NAME leaves parts out`);
+console.log(`seed ${seed}`);
+for (const name of wanted) await parts[name]!.run();
+console.log(`${values.only === "" ? "all" : "in part:"} ${wanted.length} of ${Object.keys(parts).length} parts held`);
+
+async function failDisks(): Promise<void> {
   const seen: Record<"once" | "for ever", DiskFailure[]> = { "once": [], "for ever": [] };
   await withFaultyLog({ library, seed }, async (log) => {
     for (let round = 1; round <= rounds; round++) {
@@ -97,7 +108,7 @@ async function failDisks(library: string): Promise<void> {
 }
 
 /** Writes of the log find no space, again and again; then those of the checkpoint. */
-async function refuseSpace(library: string): Promise<void> {
+async function refuseSpace(): Promise<void> {
   const seen: Withheld[] = [];
   await withFaultyLog({ library, seed }, async (log) => {
     await log.start(log.faults.environment);
@@ -146,15 +157,21 @@ async function startSeconds(log: FaultyLog): Promise<void> {
   const engine = await log.start();
   await log.flow(30);
   const took: number[] = [];
-  for (let n = 0; n < Number(values.engines); n++) {
+  for (let n = 0; n < values.engines; n++) {
     took.push(await startSecond(log, [log.file, linked, `${log.folder}/linked/weir.db`][n % 3]!));
   }
   await log.flow(30);
   assertEquals(log.engines, [engine]);
-  console.log(`second engine: ${took.length} starts refused under three names, ${spread(took)}`);
+  say("second engine", await assertSound(log));
+  const late = took.filter((ms) => ms > refusedMsMax).length;
+  console.log(
+    `second engine: ${took.length} starts refused under three names, ${spread(took)}; ${late} took longer than ` +
+      `${refusedMsMax} ms`,
+  );
 }
 
 async function holdLocks(log: FaultyLog): Promise<void> {
+  await log.start();
   let stranger: { release(): Promise<void> } | undefined;
   const withheld = await withholdLog(log, log.engines[0]!, {
     begin: async () => void (stranger = await holdLock(log.file)),
@@ -162,19 +179,26 @@ async function holdLocks(log: FaultyLog): Promise<void> {
     forMs: lockedMs,
   });
   assertEquals(withheld.acknowledgedMeanwhile, 0);
-  sayWithheld(`stranger's lock for ${lockedMs} ms`, [withheld]);
+  sayWithheld(`stranger's lock for ${lockedMs} ms`, [withheld], await assertSound(log));
+}
+
+async function freezeAlone(log: FaultyLog): Promise<void> {
+  await freeze(log, await log.start(), frozenMs);
+  say(`stopped for ${frozenMs} ms`, await assertSound(log));
 }
 
 /** Longer than a takeover: the other engine runs its work, and what it finishes itself afterwards must count no more. */
-async function freezeBesideAnother(path: string): Promise<void> {
-  await using server = await startSqld(path);
+async function freezeBesideAnother(): Promise<void> {
+  await using server = await startSqld((sqld as { path: string }).path);
   await using log = await floodLog({ seed, url: server.url });
   for (let n = 0; n < 2; n++) await log.start();
-  await freeze(log, log.engines[0]!, frozenMs);
+  const stoodMs = Math.max(frozenMs, takeoverMsMax);
+  const { takenOver, refusedLate } = await freezeBeside(log, log.engines[0]!, stoodMs);
   const report = await log.finish();
   assertEquals([report.anomalies, log.refusals], [[], []]);
   assertEquals(await log.stop(), [0, 0]);
-  say(`one of two engines stopped for ${frozenMs} ms`, report);
+  say(`one of two engines stopped for ${stoodMs} ms`, report);
+  console.log(`meanwhile ${takenOver} deliveries were taken over; ${refusedLate} late results were refused`);
 }
 
 function sayWithheld(what: string, seen: readonly Withheld[], report?: HistoryReport): void {

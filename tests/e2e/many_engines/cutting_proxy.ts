@@ -12,6 +12,8 @@ export interface CuttingProxy extends AsyncDisposable {
   chance: number;
   readonly requestsCut: number;
   readonly repliesCut: number;
+  /** Closes every connection and takes no new one, or takes them again. */
+  isolate(alone: boolean): void;
 }
 
 /** Starts a proxy in front of `target`. */
@@ -21,9 +23,11 @@ export function startCuttingProxy(target: string, random: SeededRandom): Cutting
   const open = new Set<Deno.Conn>();
   const cuts = { request: 0, reply: 0 };
   const running = new Set<Promise<void>>();
+  let isAlone = false;
 
   async function serve(client: Deno.Conn): Promise<void> {
     open.add(client);
+    if (isAlone) return close(client);
     let server: Deno.Conn;
     try {
       server = await Deno.connect({ hostname, port: Number(port) });
@@ -31,6 +35,7 @@ export function startCuttingProxy(target: string, random: SeededRandom): Cutting
       return close(client);
     }
     open.add(server);
+    if (isAlone) close(server); // while it was being connected
     await Promise.all([pass("request", client, server), pass("reply", server, client)]);
   }
 
@@ -74,6 +79,10 @@ export function startCuttingProxy(target: string, random: SeededRandom): Cutting
     },
     get repliesCut() {
       return cuts.reply;
+    },
+    isolate(alone) {
+      isAlone = alone;
+      if (alone) { for (const conn of open) close(conn); }
     },
     async [Symbol.asyncDispose]() {
       listener.close();

@@ -23,6 +23,8 @@ export interface EnginesRigOptions {
   /** How likely each piece that goes to or from the server is to be the last of its connection. */
   readonly cutChance: number;
   readonly seed: number;
+  /** How many events and results are read whole. */
+  readonly detailsMax?: number;
   /** Gets a line now and then. */
   readonly say?: (line: string) => void;
 }
@@ -32,9 +34,15 @@ export interface EnginesReport {
   readonly seed: number;
   readonly engines: number;
   readonly history: HistoryReport;
+  /** How much of the log was read with its bytes and results. */
+  readonly sampled: string;
+  /** What was asked for. */
+  readonly asked: Pick<EnginesRigOptions, "kills" | "serverRestarts" | "cutChance">;
   readonly serverRestarts: number;
-  /** How often the server took no writes any more and was started again for it. */
+  /** How often the server took no writes although no engine could reach it, and was started again for it. */
   readonly serverStuck: number;
+  /** How often it took none until the engines were cut off from it. */
+  readonly serverHeld: number;
   readonly repliesCut: number;
   readonly requestsCut: number;
   /** The most attempts at once that were seen of each queue, and the limit. */
@@ -54,9 +62,9 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
   const { seed, say = () => {} } = options;
   const random = createRandom(seed);
   await using server = await startSqld(options.sqld);
-  await using watch = watchServer(server);
   await using proxy = startCuttingProxy(server.url, createRandom(seed + 2));
-  await using log = await floodLog({ seed, url: proxy.url, lanes: 300 });
+  await using watch = watchServer(server, proxy);
+  await using log = await floodLog({ seed, url: proxy.url, lanes: 300, detailsMax: options.detailsMax });
   for (let n = 0; n < options.engines; n++) await startThrough();
   await log.flow(100);
   let serverRestarts = 0;
@@ -91,8 +99,11 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
     seed,
     engines: options.engines,
     history,
+    sampled: log.sampled,
+    asked: options,
     serverRestarts,
     serverStuck: watch.stuck,
+    serverHeld: watch.held,
     repliesCut,
     requestsCut,
     most,
@@ -117,11 +128,42 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Whether nothing at all was wrong. */
+/** Kills from which on one that hits no attempt at all is no accident. */
+const killsTelling = 5;
+
+/** Everything that was wrong, or that did not happen although it was asked for: nothing, if the run counts. */
+export function findFaults(report: EnginesReport): string[] {
+  const { history, asked } = report;
+  const cuts = report.repliesCut + report.requestsCut;
+  const faults: (readonly [boolean, string])[] = [
+    [history.anomalies.length > 0, `${history.anomalies.length} anomalies`],
+    [report.refusals.length > 0, `${report.refusals.length} refusals`],
+    [report.exitCodes.some((code) => code !== 0), `exit codes ${report.exitCodes.join(" ")}, expected only 0`],
+    [report.exitCodes.length !== report.engines, `${report.exitCodes.length} engines stopped of ${report.engines}`],
+    ...Object.entries(report.most).map(([queue, { seen, limit }]) =>
+      [seen > limit, `${seen} attempts at once in ${queue}, and its limit is ${limit}`] as const
+    ),
+    [history.crashes < asked.kills, `${history.crashes} engines killed of ${asked.kills}`],
+    [asked.kills >= killsTelling && history.cutOff === 0, "no attempt was under way at any kill"],
+    [history.acknowledged === 0 || history.runs === 0, "nothing was taken or nothing was tried"],
+    [
+      report.serverRestarts !== asked.serverRestarts,
+      `${report.serverRestarts} restarts of the server, and ${asked.serverRestarts} were asked for`,
+    ],
+    [asked.cutChance > 0 && cuts === 0, "no connection was cut"],
+    [report.serverHeld > 0, `engines kept the server from writes ${report.serverHeld} times`],
+    // Beyond one for each kill it is not a killed client any more that brings the server there.
+    [
+      report.serverStuck > history.crashes + report.serverRestarts,
+      `the server was stuck ${report.serverStuck} times, which so few kills do not explain`,
+    ],
+  ];
+  return faults.flatMap(([isSo, words]) => isSo ? words : []);
+}
+
+/** Whether nothing at all was wrong, and all that was asked for was done. */
 export function isSound(report: EnginesReport): boolean {
-  return report.history.anomalies.length === 0 && report.refusals.length === 0 &&
-    report.exitCodes.every((code) => code === 0) &&
-    Object.values(report.most).every(({ seen, limit }) => seen <= limit);
+  return findFaults(report).length === 0;
 }
 
 /** All figures in a few lines. */
@@ -130,9 +172,10 @@ export function summarize(report: EnginesReport): string {
   const found = Map.groupBy(history.anomalies, ({ name }) => name);
   return [
     `engines rig: seed ${report.seed}, ${report.engines} engines, ${history.crashes} kills, ` +
-    `${report.serverRestarts} restarts of the server (and ${report.serverStuck} because it was stuck), ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
+    `${report.serverRestarts} restarts of the server (and ${report.serverStuck} because it was stuck by itself; held by ` +
+    `engines ${report.serverHeld} times), ${report.repliesCut} replies and ${report.requestsCut} requests cut`,
     `${history.acknowledged} requests acknowledged (${history.duplicateReplies} as duplicates), ` +
-    `${history.unknown} unanswered, ${history.events} events`,
+    `${history.unknown} unanswered, ${history.events} events; read whole: ${report.sampled}`,
     `${history.runs} attempts: ${history.failed} failed, ${history.cutOff} cut off, ` +
     `${history.repeated} repeated (at most ${history.repeatedMax})`,
     `at once: ${
@@ -140,5 +183,6 @@ export function summarize(report: EnginesReport): string {
     }`,
     `anomalies: ${[...found].map(([name, all]) => `${name} ${all.length}`).join(", ") || "none"}`,
     `refusals ${report.refusals.length}, exit codes ${report.exitCodes.join(" ")}`,
+    `not as it must be: ${findFaults(report).join("; ") || "nothing"}`,
   ].join("\n");
 }

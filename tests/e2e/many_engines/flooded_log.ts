@@ -54,6 +54,8 @@ export interface FloodedLogOptions {
   readonly backlog?: () => number;
   /** Another project than the one beside this file, with the attempts that it lets run at once. */
   readonly project?: FloodedProject;
+  /** How many events and results {@link FloodedLog.finish} reads whole. */
+  readonly detailsMax?: number;
   /** Hears of the beginning and the end of every attempt, before whoever reports it is answered. */
   readonly heard?: (record: StartRecord | EndRecord) => void;
 }
@@ -95,6 +97,8 @@ export interface FloodedLog extends AsyncDisposable {
   look(): Promise<void>;
   /** Stops the flood when all of it is acknowledged, waits until all is done, and reads everything. */
   finish(): Promise<HistoryReport>;
+  /** How much of the log {@link finish} read with its bytes and results. */
+  readonly sampled: string;
   /** SIGTERM to all engines; returns their exit codes. */
   stop(): Promise<number[]>;
 }
@@ -148,6 +152,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
   let acknowledged = 0;
   let counted = 0;
   let gaveUp = false;
+  let sampled = "nothing";
   let watching: Promise<void> = Promise.resolve();
 
   function countAcknowledged(): number {
@@ -220,7 +225,12 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
         boot,
         process,
         ...urls,
-        reader: readEngine({ adminUrl: urls.adminUrl, token: environment.WEIR_ADMIN_TOKEN }),
+        reader: readEngine({
+          adminUrl: urls.adminUrl,
+          token: environment.WEIR_ADMIN_TOKEN,
+          seed,
+          detailsMax: options.detailsMax,
+        }),
       };
       living = [...living, engine];
       aim();
@@ -249,6 +259,9 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
       const [engine] = living;
       if (engine !== undefined) records.push(...await engine.reader.finishedDeliveries());
     },
+    get sampled() {
+      return sampled;
+    },
     async finish() {
       let finished = false;
       const finishing = flood.finish().then(() => finished = true);
@@ -258,6 +271,7 @@ export async function floodLog(options: FloodedLogOptions): Promise<FloodedLog> 
       records.push({ kind: "final" });
       // One by one: a spread of so many arguments would not fit the stack.
       for (const record of await living[0]!.reader.everything()) records.push(record);
+      sampled = living[0]!.reader.sampled;
       await watching;
       return checkHistory(records, project);
     },

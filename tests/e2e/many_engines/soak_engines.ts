@@ -3,36 +3,31 @@
  * one `sqld` in the long form, one of them killed every so many seconds. Prints the figures and every anomaly.
  */
 
-import { parseArgs } from "node:util";
+import { amount, drawSeed, refuse, soakOptions, whole } from "../../support/soak_options.ts";
 import { findSqld } from "../../support/sqld.ts";
 import { isSound, runEnginesRig, summarize } from "./engines_rig.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((each) => each !== "--"),
-  options: {
-    minutes: { type: "string", default: "10" },
-    engines: { type: "string", default: "3" },
-    every: { type: "string", default: "20" },
-    restarts: { type: "string", default: "2" },
-    cut: { type: "string", default: "0.001" },
-    seed: { type: "string" },
-  },
+const values = soakOptions({
+  minutes: amount(10),
+  engines: whole(3),
+  every: amount(20),
+  restarts: whole(2, { least: 0 }),
+  cut: amount(0.001, { most: 1 }),
+  seed: whole(undefined, { least: 0 }),
 });
 const binary = await findSqld();
-if ("missing" in binary) {
-  console.log(`cannot run: ${binary.missing}`);
-  Deno.exit(1);
-}
-const seed = Number(values.seed ?? crypto.getRandomValues(new Uint16Array(1))[0]);
-const killEveryMs = Number(values.every) * 1_000;
+if ("missing" in binary) refuse(binary.missing);
+const seed = values.seed ?? drawSeed();
+const killEveryMs = values.every * 1_000;
 const report = await runEnginesRig({
   sqld: binary.path,
-  engines: Number(values.engines),
-  kills: Math.max(1, Math.floor(Number(values.minutes) * 60_000 / killEveryMs)),
+  engines: values.engines,
+  kills: Math.max(1, Math.floor(values.minutes * 60_000 / killEveryMs)),
   killEveryMs,
-  serverRestarts: Number(values.restarts),
-  cutChance: Number(values.cut),
+  serverRestarts: values.restarts,
+  cutChance: values.cut,
   seed,
+  detailsMax: 20_000,
   say: (line) => console.log(line),
 });
 for (const { name, subject, detail } of report.history.anomalies.slice(0, 50)) {

@@ -1,45 +1,45 @@
 /**
- * Records a log at work, cuts the power at random moments, and opens what is left: every event that had been acknowledged
- * by then must be there, every settled delivery settled, and SQLite must find nothing wrong.
+ * Records a log at work, cuts the power at random moments, and opens what is left: it must keep what was told to the
+ * outside by then, hold nothing by halves, and SQLite must find nothing wrong.
  */
 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DatabaseSync } from "node:sqlite";
 import { openStore } from "../../../core/store/open.ts";
+import { compileLibrary } from "../../support/compile_library.ts";
 import { createRandom } from "../../support/seeded_random.ts";
+import type { Defect } from "./defects.ts";
 import { createDisk, type Operation, parseTrace } from "./images.ts";
+import { askAgain, findBroken, type Told } from "./promises.ts";
 
 /** What a run of cuts came to. */
 export interface PowerCutReport {
   readonly cuts: number;
-  /** Cuts after which something acknowledged was gone. */
-  readonly lossy: number;
-  /** The most acknowledged things that one cut lost. */
-  readonly worstLoss: number;
-  /** Images that the engine refused to open, or in which SQLite found something wrong. */
+  /** Cuts after which a promise was broken. */
+  readonly broken: number;
+  /** The most promises that one cut broke. */
+  readonly worst: number;
+  /** Images that the engine refused to open. */
   readonly refused: number;
   readonly operations: number;
-  readonly firstLoss?: string;
+  /** What was told to the outside in all. */
+  readonly told: Readonly<Record<Told["kind"], number>>;
+  /** The first of what was wrong. */
+  readonly first?: string;
 }
 
 /** Options of {@link cutPower}. */
 export interface PowerCutOptions {
   readonly cuts: number;
   readonly seed: number;
-  readonly synchronous?: "FULL" | "NORMAL";
+  /** Planted below the log. */
+  readonly defect?: Defect;
   readonly progress?: (done: number) => void;
 }
 
 /** The recorder as a shared library in `folder`, or why it cannot be had here. */
-export async function buildRecorder(folder: string): Promise<{ library: string } | { reason: string }> {
-  if (Deno.build.os !== "linux") return { reason: "the recorder is for Linux" };
-  const library = `${folder}/recorder.so`;
-  const source = fileURLToPath(new URL("./recorder.c", import.meta.url));
-  const compiled = await new Deno.Command("cc", { args: ["-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"] })
-    .output().catch(() => undefined);
-  if (compiled === undefined) return { reason: "there is no C compiler" };
-  return compiled.success ? { library } : { reason: new TextDecoder().decode(compiled.stderr) };
+export function buildRecorder(folder: string): Promise<{ library: string } | { reason: string }> {
+  return compileLibrary(fileURLToPath(new URL("./recorder.c", import.meta.url)), `${folder}/recorder.so`);
 }
 
 /** Runs the workload under the recorder. */
@@ -57,7 +57,7 @@ async function recordWorkload(
       fileURLToPath(new URL("./workload.ts", import.meta.url)),
       log,
       String(options.seed),
-      options.synchronous ?? "FULL",
+      ...options.defect === undefined ? [] : [options.defect],
     ],
     cwd: dirname(fileURLToPath(new URL("../../../deno.json", import.meta.url))),
     env: { LD_PRELOAD: options.library, CUT_DIR: log, CUT_TRACE: `${folder}/trace` },
@@ -77,65 +77,55 @@ export async function cutPower(library: string, options: PowerCutOptions): Promi
     // The first operations make the schema: nothing is acknowledged yet, but an image must open all the same.
     const moments = Array.from({ length: options.cuts }, () => Math.floor(random() * (operations.length + 1)));
     const disk = createDisk(operations, (path) => path === "acks");
-    const report = { cuts: 0, lossy: 0, worstLoss: 0, refused: 0, operations: operations.length };
-    let firstLoss: string | undefined;
+    const report = { cuts: 0, broken: 0, worst: 0, refused: 0, operations: operations.length };
+    let first: string | undefined;
     for (const moment of moments.sort((a, b) => a - b)) {
       disk.advance(moment);
-      const verdict = await examine(`${folder}/image`, disk.cut(random));
+      const { broken, refused } = await examine(`${folder}/image`, disk.cut(random));
       report.cuts++;
-      if (verdict.refused !== undefined) report.refused++;
-      if (verdict.lost.length > 0) report.lossy++;
-      report.worstLoss = Math.max(report.worstLoss, verdict.lost.length);
-      if (firstLoss === undefined && (verdict.refused !== undefined || verdict.lost.length > 0)) {
-        firstLoss = `cut before operation ${moment}: ${
-          verdict.refused ?? `lost ${verdict.lost.slice(0, 5).join(", ")}`
-        }`;
+      if (refused !== undefined) report.refused++;
+      if (broken.length > 0) report.broken++;
+      report.worst = Math.max(report.worst, broken.length);
+      if (refused !== undefined || broken.length > 0) {
+        first ??= `cut before operation ${moment}: ${refused ?? broken.slice(0, 5).join("; ")}`;
       }
       options.progress?.(report.cuts);
     }
-    return { ...report, firstLoss };
+    disk.advance(operations.length);
+    const told = { taken: 0, again: 0, done: 0 };
+    for (const { kind } of readTold(disk.cut(random))) told[kind]++;
+    return { ...report, told, first };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-interface Verdict {
-  readonly lost: readonly string[];
-  readonly refused?: string;
-}
-
-async function examine(folder: string, image: Map<string, Uint8Array>): Promise<Verdict> {
+async function examine(
+  folder: string,
+  image: Map<string, Uint8Array>,
+): Promise<{ broken: readonly string[]; refused?: string }> {
   await Deno.mkdir(folder);
   try {
     for (const [path, bytes] of image) {
       // Shared memory and locks are not on the disk that the power was cut from.
       if (!path.endsWith("-shm") && !path.endsWith(".lock")) await Deno.writeFile(`${folder}/${path}`, bytes);
     }
-    const acked = new TextDecoder().decode(image.get("acks") ?? new Uint8Array()).split("\n").filter((id) => id !== "");
+    const told = readTold(image);
+    const answered: string[] = [];
     try {
       const store = await openStore({ url: `file:${folder}/weir.db`, boot: "after", now: 9, idempotencyMs: () => 1 });
-      await store.close();
+      answered.push(...await askAgain(store, told).finally(() => store.close()));
     } catch (error) {
-      return { lost: [], refused: (error as Error).message };
+      return { broken: [], refused: (error as Error).message };
     }
-    return inspect(`${folder}/weir.db`, acked);
+    return { broken: [...findBroken(`${folder}/weir.db`, told), ...answered] };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-function inspect(path: string, acked: readonly string[]): Verdict {
-  const db = new DatabaseSync(path, { readOnly: true });
-  try {
-    const [checked] = Object.values(db.prepare("PRAGMA integrity_check").get()!);
-    if (checked !== "ok") return { lost: [], refused: String(checked) };
-    const events = new Set(
-      db.prepare("SELECT e.id FROM events AS e JOIN requests AS r ON r.id = e.request_id").all().map((row) => row.id),
-    );
-    const done = new Set(db.prepare("SELECT id FROM deliveries WHERE state = 'succeeded'").all().map((row) => row.id));
-    const lost = acked.filter((id) => id.startsWith("done ") ? !done.has(id.slice(5)) : !events.has(id));
-    return { lost };
-  } finally {
-    db.close();
-  }
+/** What the senders remember. */
+function readTold(image: Map<string, Uint8Array>): Told[] {
+  const lines = new TextDecoder().decode(image.get("acks") ?? new Uint8Array()).split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
 }

@@ -1,19 +1,19 @@
 /**
  * `deno task soak:power`: many power cuts. `--cuts N` (default 20,000), `--seed N`, `--synchronous NORMAL` to see the rig
- * lose events. Exits 1 when something acknowledged was lost or an image was refused; with NORMAL, when nothing was.
+ * lose events. Exits 1 when a promise was broken or an image was refused; with NORMAL, when none was.
  */
 
-import { parseArgs } from "node:util";
+import { type SoakOption, soakOptions, whole } from "../../support/soak_options.ts";
 import { buildRecorder, cutPower } from "./rig.ts";
 
-const { values } = parseArgs({
-  args: Deno.args.filter((arg) => arg !== "--"),
-  options: {
-    cuts: { type: "string", default: "20000" },
-    seed: { type: "string", default: "1" },
-    synchronous: { type: "string", default: "FULL" },
+const mode: SoakOption<"FULL" | "NORMAL"> = {
+  otherwise: "FULL",
+  read(text) {
+    if (text !== "FULL" && text !== "NORMAL") throw new RangeError(`${Deno.inspect(text)} is neither FULL nor NORMAL`);
+    return text;
   },
-});
+};
+const values = soakOptions({ cuts: whole(20_000), seed: whole(1, { least: 0 }), synchronous: mode });
 /** Cuts of one recording; then another is made. */
 const cutsPerRecording = 1_000;
 
@@ -23,21 +23,22 @@ if ("reason" in built) {
   console.error(`cannot record: ${built.reason}`);
   Deno.exit(2);
 }
-const synchronous = values.synchronous === "NORMAL" ? "NORMAL" : "FULL";
-const sum = { cuts: 0, lossy: 0, worstLoss: 0, refused: 0 };
-for (let seed = Number(values.seed); sum.cuts < Number(values.cuts); seed++) {
-  const cuts = Math.min(cutsPerRecording, Number(values.cuts) - sum.cuts);
-  const report = await cutPower(built.library, { cuts, seed, synchronous });
+const { synchronous } = values;
+const sum = { cuts: 0, broken: 0, worst: 0, refused: 0 };
+const defect = synchronous === "NORMAL" ? synchronous : undefined;
+for (let seed = values.seed; sum.cuts < values.cuts; seed++) {
+  const cuts = Math.min(cutsPerRecording, values.cuts - sum.cuts);
+  const report = await cutPower(built.library, { cuts, seed, defect });
   sum.cuts += report.cuts;
-  sum.lossy += report.lossy;
+  sum.broken += report.broken;
   sum.refused += report.refused;
-  sum.worstLoss = Math.max(sum.worstLoss, report.worstLoss);
+  sum.worst = Math.max(sum.worst, report.worst);
   console.log(`seed ${seed}: ${JSON.stringify(report)}`);
 }
 await Deno.remove(folder, { recursive: true });
 console.log(
-  `${synchronous}: ${sum.cuts} cuts, ${sum.lossy} lost something acknowledged (at most ${sum.worstLoss}), ` +
+  `${synchronous}: ${sum.cuts} cuts, ${sum.broken} broke a promise (at most ${sum.worst} at once), ` +
     `${sum.refused} images refused`,
 );
-const fine = synchronous === "FULL" ? sum.lossy + sum.refused === 0 : sum.lossy > 0;
+const fine = synchronous === "FULL" ? sum.broken + sum.refused === 0 : sum.broken > 0;
 Deno.exit(fine ? 0 : 1);

@@ -1,77 +1,63 @@
 /**
- * What is recorded: a log that takes events in groups, claims and settles them, and a line in a file of its own for every
- * event that was acknowledged. Run under the recorder; the file of acknowledgements stands for the senders' memory.
- *
- * With `NORMAL` as its third argument SQLite is told, behind the engine's back, to use synchronous=NORMAL; for that it runs
- * on this thread.
+ * What is recorded: a log that takes events in groups, some of them twice, claims and settles them, and a line in a file
+ * of its own for everything that was told to the outside. Run under the recorder; that file stands for the senders'
+ * memory. With a third argument a defect is planted below the log; see `defects.ts`.
  */
 
-import { DatabaseSync } from "node:sqlite";
 import { openStore, ownLog } from "../../../core/store/open.ts";
 import { openSqlite } from "../../../core/store/sqlite.ts";
-import type { NewRequest } from "../../../core/store/store.ts";
 import { createRandom } from "../../support/seeded_random.ts";
+import { type Defect, plant } from "./defects.ts";
+import { digest, makeRequest, registerQueues, type Told } from "./promises.ts";
 
-const [folder, seed, mode] = Deno.args as [string, string, string | undefined];
+const [folder, seed, defect] = Deno.args as [string, string, Defect | undefined];
 
-if (mode === "NORMAL") {
-  const { prepare } = DatabaseSync.prototype;
-  DatabaseSync.prototype.prepare = function (sql, ...rest) {
-    // The pragmas have been read back by now.
-    if (sql.startsWith("BEGIN")) this.exec("PRAGMA synchronous = NORMAL");
-    return prepare.call(this, sql, ...rest);
-  };
-}
-
-const { next: random } = createRandom(Number(seed));
+const random = createRandom(Number(seed));
 const acks = Deno.openSync(`${folder}/acks`, { append: true, create: true });
 const file = `${folder}/weir.db`;
 const options = { boot: "b", now: 1, idempotencyMs: () => 1_000_000 };
-const store = mode === "NORMAL"
-  ? await ownLog(openSqlite(file), options)
-  : await openStore({ ...options, url: `file:${file}` });
-const [queue] = await store.registerQueues([{ route: "work", target: "" }]);
+const store = defect === undefined
+  ? await openStore({ ...options, url: `file:${file}` })
+  : await ownLog(plant(defect, () => openSqlite(file)), options);
+const queues = await registerQueues(store);
 
 let count = 0;
-function makeRequest(): NewRequest {
+const taken: { readonly key: string; readonly event: string }[] = [];
+
+async function append(): Promise<void> {
   const n = ++count;
-  const id = `evt_${String(n).padStart(8, "0")}`;
-  return {
-    id: `req_${n}`,
-    source: "s",
-    query: "",
-    headers: {},
-    raw: new Uint8Array(Math.floor(random() * 6_000)).fill(n & 255),
-    receivedAt: n,
-    configHash: "c",
-    events: [{
-      id,
-      type: "t",
-      idempotencyKey: `key-${n}`,
-      sha256: "0".repeat(64),
-      deliveries: [{ id: `dlv_${n}`, queue: queue!, lane: `lane-${n % 5}` }],
-    }],
-  };
+  const repeats = taken.length > 0 && random.chance(0.1) ? taken[random.below(taken.length)] : undefined;
+  // Every byte has its say: a sector that is missing, or stands elsewhere, makes another body.
+  const raw = Uint8Array.from({ length: random.below(6_000) }, (_, at) => at * 31 + n * 17 + (at >> 8));
+  const keys = repeats === undefined ? Array.from({ length: 1 + random.below(3) }, (_, at) => `key-${n}-${at}`) : [];
+  const request = makeRequest(`${n}`, repeats === undefined ? keys : [repeats.key], { raw, queues, receivedAt: n });
+  const answers = await store.append(request);
+  if (repeats === undefined) {
+    answers.forEach(({ eventId }, at) => {
+      tell({ kind: "taken", event: eventId, key: keys[at]!, sha256: digest(raw) });
+      taken.push({ key: keys[at]!, event: eventId });
+    });
+  } else if (answers[0]!.status === "duplicate") tell({ kind: "again", key: repeats.key });
 }
 
 async function appendGroup(): Promise<void> {
-  const size = 1 + Math.floor(random() * 8);
-  await Promise.all(Array.from({ length: size }, async () => {
-    const request = makeRequest();
-    await store.append(request);
-    acks.writeSync(new TextEncoder().encode(`${request.events[0]!.id}\n`));
-  }));
+  await Promise.all(Array.from({ length: 1 + random.below(8) }, append));
 }
 
 async function workSome(): Promise<void> {
-  const { deliveries } = await store.claim([{ queue: queue!, limit: 4 }], { token: crypto.randomUUID(), now: 1e12 });
+  const credits = queues.map((queue) => ({ queue, limit: 4 }));
+  const { deliveries } = await store.claim(credits, { token: crypto.randomUUID(), now: 1e12 });
   for (const delivery of deliveries) {
     const { failures, deaths, executions: n } = delivery;
     const attempt = { n, startedAt: 1, finishedAt: 2, outcome: "succeeded" } as const;
     if (await store.settle({ delivery, transition: { state: "succeeded", failures, deaths }, attempt })) {
-      acks.writeSync(new TextEncoder().encode(`done ${delivery.id}\n`));
+      tell({ kind: "done", delivery: delivery.id });
     }
   }
+}
+
+function tell(told: Told): void {
+  acks.writeSync(new TextEncoder().encode(`${JSON.stringify(told)}\n`));
 }
 
 // Enough for several checkpoints, so that the database file itself is being written when the power goes.
