@@ -87,6 +87,7 @@ export function createMachine(world: World, options: { name: string; workshop: W
       silentUntil: 0,
       failed: false,
       suspects: new Set(),
+      claims: new Map(),
       beGivenUp() {
         // Others may take its work over: what it began so far is beyond recall, as after a death.
         history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
@@ -166,6 +167,7 @@ async function run(
     async claim(...asked) {
       const claim = await planted.claim(...asked);
       for (const delivery of claim.deliveries) {
+        engine.claims.set(delivery.id, delivery.executions);
         if (isSuspect(delivery)) engine.suspects.add(delivery.id);
         else engine.suspects.delete(delivery.id);
       }
