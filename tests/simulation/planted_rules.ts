@@ -3,6 +3,7 @@
  * leave every delivery ended and every lane in order.
  */
 
+import { shareOut } from "../../core/domain/throttle.ts";
 import type { NewDelivery, Settlement, Store } from "../../core/store/store.ts";
 import type { Credit } from "../../core/store/record.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
@@ -42,6 +43,25 @@ const uncounted: Change = (store) => ({
   begin: () => Promise.resolve(true),
 });
 
+/** Deals out evenly what was dealt out by priority. */
+const levelling: Change = (store) => {
+  let due: number[] | undefined;
+  return {
+    ...store,
+    countDue: async (credits, at) => due = await store.countDue(credits, at),
+    claim(credits, claim) {
+      const wants = due?.map((limit, key) => ({ key, limit, running: 0, priority: 0 }));
+      due = undefined;
+      const free = credits.reduce((sum, { limit }) => sum + limit, 0);
+      const shares = wants && shareOut(wants, free);
+      return store.claim(
+        shares ? credits.map((each, at) => ({ ...each, limit: shares.get(at) ?? 0 })) : credits,
+        claim,
+      );
+    },
+  };
+};
+
 function spreading(store: Store, part: Partial<Store>): Store {
   return { ...store, ...part };
 }
@@ -62,24 +82,24 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "parked although it succeeded",
-    seed: 0,
+    seed: 1,
     store: moving(({ transition, delivery }) =>
       transition.state === "succeeded" && delivery.seq % 5 === 0 ? park : undefined
     ),
   },
   {
     name: "every park halts its queue",
-    seed: 0,
+    seed: 1,
     store: moving(({ transition }) => transition.state === "parked" ? { halt: true } : undefined),
   },
   {
     name: "a halt that never pauses",
-    seed: 0,
+    seed: 10,
     store: moving(({ transition }) => transition.state === "parked" ? { halt: false } : undefined),
   },
   {
     name: "resumed without fresh attempts",
-    seed: 0,
+    seed: 1,
     database: (database) => ({
       ...database,
       write: (batch) =>
@@ -90,7 +110,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "a breaker that never opens",
-    seed: 0,
+    seed: 2,
     store: (store, soil) =>
       spreading(store, {
         settle: settling((settlement) => ({ ...settlement, breaker: undefined }))(store, soil).settle,
@@ -99,12 +119,12 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "an open breaker that holds nothing back",
-    seed: 0,
+    seed: 2,
     store: claiming((credit) => ({ ...credit, breaker: undefined })),
   },
   {
     name: "a breaker that opens one failure late",
-    seed: 0,
+    seed: 2,
     store: settling((settlement) => ({
       ...settlement,
       breaker: settlement.breaker && { ...settlement.breaker, failures: settlement.breaker.failures + 1 },
@@ -112,7 +132,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "a breaker that opens for a moment only",
-    seed: 0,
+    seed: 2,
     store: settling((settlement) => ({
       ...settlement,
       breaker: settlement.breaker && { ...settlement.breaker, openMs: 5 },
@@ -120,7 +140,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "versions forgotten, so that nothing is outdated",
-    seed: 0,
+    seed: 1,
     store: appending((delivery) => ({ ...delivery, version: undefined })),
   },
   {
@@ -134,7 +154,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "what is due next told ten minutes late",
-    seed: 0,
+    seed: 4,
     store: (store) =>
       spreading(store, {
         async claim(...asked) {
@@ -145,7 +165,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "a Retry-After that nobody reads",
-    seed: 0,
+    seed: 1,
     store: moving(({ transition, attempt }) =>
       transition.state === "ready" && transition.dueAt > attempt.finishedAt + 30_000
         ? { dueAt: attempt.finishedAt + 30_000 }
@@ -154,12 +174,12 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "concurrency held by each engine for itself",
-    seed: 0,
+    seed: 5,
     store: claiming((credit) => ({ ...credit, concurrency: undefined })),
   },
   {
     name: "a key that is no key delivered without order",
-    seed: 0,
+    seed: 2,
     store: appending((delivery) => ({ ...delivery, parkedReason: undefined })),
   },
   {
@@ -186,15 +206,15 @@ export const plantedRules: readonly PlantedBug[] = [
         : settlement
     ),
   },
-  { name: "deaths never counted", seed: 0, store: uncounted },
+  { name: "deaths never counted", seed: 5, store: uncounted },
   {
     name: "the death of an engine not counted before a suspect begins",
-    seed: 0,
+    seed: 20,
     store: (store) => spreading(store, { begin: () => Promise.resolve(true) }),
   },
   {
     name: "what died with its engine not counted by the next",
-    seed: 0,
+    seed: 5,
     database: (database) => ({
       ...database,
       write: (batch) =>
@@ -209,10 +229,26 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "rate limits twice as high",
-    seed: 0,
+    seed: 5,
     store: claiming((credit) => ({
       ...credit,
       rateLimit: credit.rateLimit && { ...credit.rateLimit, count: credit.rateLimit.count * 2 },
     })),
+  },
+  {
+    name: "what is free given to whoever asks last",
+    seed: 0,
+    store: (store) => ({
+      ...store,
+      claim(credits, claim) {
+        const limits = credits.map(({ limit }) => limit).reverse();
+        return store.claim(credits.map((credit, at) => ({ ...credit, limit: limits[at]! })), claim);
+      },
+    }),
+  },
+  {
+    name: "priority ignored",
+    seed: 0,
+    store: levelling,
   },
 ];

@@ -16,6 +16,7 @@ import { createSourcePauses, type SourcePauses } from "../../core/engine/source_
 import type { IdMaker } from "../../core/engine/system_clock.ts";
 import { ownLog, shareLog } from "../../core/store/open.ts";
 import type { Store } from "../../core/store/store.ts";
+import { watchShares } from "./check_shares.ts";
 import { createFaultyDatabase } from "./faulty_database.ts";
 import type { Workshop } from "./work.ts";
 import { type EngineLife, epochMs, never, reach, type World } from "./world.ts";
@@ -161,7 +162,14 @@ async function run(
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
-  const planted = bug?.store?.(opened, { database, random }) ?? opened;
+  const watched = watchShares(opened, {
+    describe(id) {
+      const { name, route } = generation.queues.get(id)!;
+      return { queue: name, priority: world.swarm.policies[route.name]!.priority ?? 0 };
+    },
+    report: (findings) => world.findings.push(...findings),
+  });
+  const planted = bug?.store?.(watched, { database, random }) ?? watched;
   const store: Store = {
     ...planted,
     async claim(...asked) {
