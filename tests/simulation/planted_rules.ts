@@ -237,7 +237,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "what is free given to whoever asks last",
-    seed: 0,
+    seed: 8,
     store: (store) => ({
       ...store,
       claim(credits, claim) {
@@ -248,7 +248,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "priority ignored",
-    seed: 0,
+    seed: 8,
     store: levelling,
   },
 ];
