@@ -112,12 +112,13 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   let ended = false;
   let runsSeen = 0;
   let movedAt = 0;
+  const judgeErased = () => erased.judge(epochMs + kernel.now + world.wallOffsetMs + 2 * world.jumpedMs);
   function look(): void {
     const stillMs = world.quiet ? kernel.now - movedAt : 0;
     kernel.schedule(world.outside, Math.max(lookMs, stillMs / 10), async () => {
       look();
       world.findings.push(...await checkLaneHeads(disk));
-      world.findings.push(...await erased.judge(epochMs + kernel.now + world.wallOffsetMs + 2 * world.jumpedMs));
+      if (swarm.retention !== undefined) world.findings.push(...await judgeErased());
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
       operator.reloadAll(); // one that was just starting may have begun with an older configuration
@@ -150,6 +151,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   // What was found on the way ended the simulation, and then much is simply not finished.
   const findings = world.findings.length > 0 ? world.findings : [
     ...verdict.anomalies,
+    ...await judgeErased(),
     ...await checkFinally(world, { confirmed: operator.confirmed, outcomes: workshop.outcomes }),
     ...checkDeliveries(evidence),
     ...checkQueues(evidence),
