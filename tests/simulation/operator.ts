@@ -8,6 +8,9 @@ import { type BulkFilter, createBulkActions } from "../../core/engine/bulk.ts";
 import { createSeededIds, type Machine, pickEngine, type RunningEngine } from "./simulated_engine.ts";
 import { epochMs, type World } from "./world.ts";
 
+/** Why a queue is paused that an operator paused. */
+export const operatorPauses = "paused by the operator";
+
 /** What was asked of the log by an operator and confirmed. */
 export interface Confirmed {
   readonly cancelled: ReadonlySet<string>;
@@ -176,8 +179,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
     if (!paused) goOn(name, Infinity);
     const done = await ask(
       `${paused ? "pauses" : "lets go on"} ${name}`,
-      (engine) =>
-        engine.store.pauseQueue(queue, paused ? { at: wallNow(), reason: "paused by the operator" } : undefined),
+      (engine) => engine.store.pauseQueue(queue, paused ? { at: wallNow(), reason: operatorPauses } : undefined),
     );
     if (!paused && done !== undefined) goOn(name, kernel.now);
     if (done === true && paused && (goingOn.get(name) ?? -1) < askedAt) world.paused.set(name, kernel.now);

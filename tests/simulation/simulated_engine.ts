@@ -16,6 +16,7 @@ import { createSourcePauses, type SourcePauses } from "../../core/engine/source_
 import type { IdMaker } from "../../core/engine/system_clock.ts";
 import { ownLog, shareLog } from "../../core/store/open.ts";
 import type { Store } from "../../core/store/store.ts";
+import { watchShares } from "./check_shares.ts";
 import { createFaultyDatabase } from "./faulty_database.ts";
 import type { Workshop } from "./work.ts";
 import { type EngineLife, epochMs, never, reach, type World } from "./world.ts";
@@ -87,6 +88,7 @@ export function createMachine(world: World, options: { name: string; workshop: W
       silentUntil: 0,
       failed: false,
       suspects: new Set(),
+      claims: new Map(),
       beGivenUp() {
         // Others may take its work over: what it began so far is beyond recall, as after a death.
         history.push({ kind: "crash", boot: own.label, atMs: kernel.now });
@@ -160,12 +162,20 @@ async function run(
     idempotencyMs: () => generation.config.retention.idempotencyMs,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
-  const planted = bug?.store?.(opened, { database, random }) ?? opened;
+  const watched = watchShares(opened, {
+    describe(id) {
+      const { name, route } = generation.queues.get(id)!;
+      return { queue: name, priority: world.swarm.policies[route.name]!.priority ?? 0 };
+    },
+    report: (findings) => world.findings.push(...findings),
+  });
+  const planted = bug?.store?.(watched, { database, random }) ?? watched;
   const store: Store = {
     ...planted,
     async claim(...asked) {
       const claim = await planted.claim(...asked);
       for (const delivery of claim.deliveries) {
+        engine.claims.set(delivery.id, delivery.executions);
         if (isSuspect(delivery)) engine.suspects.add(delivery.id);
         else engine.suspects.delete(delivery.id);
       }

@@ -13,10 +13,15 @@ import { checkHistory } from "../support/check_history.ts";
 import { createRandom } from "../support/seeded_random.ts";
 import type { CrashCounts } from "./crash_points.ts";
 import { checkFinally, checkLaneHeads, isAtRest, readFinally } from "./final_checks.ts";
+import { checkDeliveries } from "./check_deliveries.ts";
+import { checkQueues } from "./check_queues.ts";
 import { keepErased } from "./erased_rows.ts";
+import { gatherEvidence } from "./evidence.ts";
 import { watchFinished } from "./finished_rows.ts";
+import { keepJournal } from "./journal.ts";
 import { createKernel } from "./kernel.ts";
 import { limitsOf } from "./limits.ts";
+import { watchOverdue } from "./overdue.ts";
 import type { PlantedBug } from "./planted_bugs.ts";
 import { createOperator } from "./operator.ts";
 import { createSenders } from "./senders.ts";
@@ -70,6 +75,7 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   await migrate(disk);
   const erased = await keepErased(disk, swarm.retention ?? defaultRetention);
   const finished = await watchFinished(disk);
+  await keepJournal(disk);
   const kernel = createKernel(stream(2));
   const hash = createHash("sha256");
   const configs = await loadConfigs(swarm);
@@ -105,23 +111,28 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   const senders = createSenders(world, machines);
   const operator = createOperator(world, machines);
 
+  const overdue = watchOverdue(world);
+
   let ended = false;
   let runsSeen = 0;
   let movedAt = 0;
+  const judgeErased = () => erased.judge(epochMs + kernel.now + world.wallOffsetMs + 2 * world.jumpedMs);
   function look(): void {
     const stillMs = world.quiet ? kernel.now - movedAt : 0;
     kernel.schedule(world.outside, Math.max(lookMs, stillMs / 10), async () => {
       look();
       world.findings.push(...await checkLaneHeads(disk));
-      world.findings.push(...await erased.judge(epochMs + kernel.now + world.wallOffsetMs + 2 * world.jumpedMs));
+      if (swarm.retention !== undefined) world.findings.push(...await judgeErased());
       if (world.findings.length > 0) ended = true;
       if (!world.quiet) return;
       operator.reloadAll(); // one that was just starting may have begun with an older configuration
       const released = await operator.release();
       const runs = world.history.length;
       if (runs !== runsSeen || released) movedAt = kernel.now;
-      runsSeen = runs;
       const up = machines.every(({ engine }) => engine !== undefined);
+      const isHeard = machines.every(({ engine }) => engine !== undefined && engine.silentUntil + lossMs < kernel.now);
+      world.findings.push(...await overdue.look(isHeard && runs === runsSeen && !released));
+      runsSeen = runs;
       if (up && senders.pending === 0 && await isAtRest(disk)) ended = true;
       if (kernel.now - movedAt > stillMsMax + world.jumpedMs) ended = true;
     });
@@ -140,10 +151,14 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
 
   world.history.push(...await readFinally(disk));
   const verdict = checkHistory(world.history, limitsOf(configs));
+  const evidence = await gatherEvidence(world, workshop.ran);
   // What was found on the way ended the simulation, and then much is simply not finished.
   const findings = world.findings.length > 0 ? world.findings : [
     ...verdict.anomalies,
+    ...await judgeErased(),
     ...await checkFinally(world, { confirmed: operator.confirmed, outcomes: workshop.outcomes }),
+    ...checkDeliveries(evidence),
+    ...checkQueues(evidence),
   ];
   await disk.close();
   return {

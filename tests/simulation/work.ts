@@ -59,6 +59,18 @@ export interface Workshop {
   runner(engine: EngineLife, spec: { route: string; target?: string; timeoutMs: number }): Runner;
   /** How each run ended, by delivery, as far as it did. */
   readonly outcomes: ReadonlyMap<string, readonly Ended[]>;
+  /** What ran for each claim, by delivery and number of the claim. */
+  readonly ran: ReadonlyMap<string, Ran>;
+}
+
+/** What ran for one claim. */
+export interface Ran {
+  readonly run: string;
+  readonly startedAt: number;
+  /** How it ended as its engine was told; undefined when it was cut off. `stopped`: it was told to. */
+  ended?: "succeeded" | "failed" | "rejected" | "died" | "stopped";
+  /** The delay that it asked for. */
+  askedMs: number;
 }
 
 /** How a run ended. `cut`: it was stopped or its engine died. */
@@ -67,6 +79,7 @@ export type Ended = "succeeded" | "failed" | "rejected" | "died" | "cut";
 /** Makes the workshop of a world. */
 export function createWorkshop(world: World): Workshop {
   const outcomes = new Map<string, Ended[]>();
+  const ran = new Map<string, Ran>();
   const before = new Map<string, Remembered>();
   const running = new Map<string, Set<string>>();
   /** What runs inline in each engine, and whether it is a suspect. */
@@ -99,6 +112,12 @@ export function createWorkshop(world: World): Workshop {
     const endings = outcomes.get(delivery) ?? [];
     outcomes.set(delivery, endings);
     const place = endings.push("cut") - 1;
+    const seen: Ran = { run, startedAt: kernel.now, askedMs: 0 };
+    const claim = `${delivery} ${engine.claims.get(delivery)}`;
+    if (ran.has(claim)) {
+      world.findings.push({ name: "TWICE", subject: delivery, detail: `${run} began for a claim that had run` });
+    }
+    ran.set(claim, seen);
     if (reach(world, engine, "runner started")) return never();
 
     const outcome = decide(call);
@@ -120,6 +139,8 @@ export function createWorkshop(world: World): Workshop {
     world.trace(`${boot} end ${run} ${done ? outcome.kind : "stopped"}`);
     if (!engine.alive) return never();
     endings[place] = !done ? "failed" : endingOf(outcome);
+    seen.ended = !done ? "stopped" : endingOf(outcome) as Ran["ended"];
+    if (done && outcome.kind === "failed") seen.askedMs = outcome.retryAfterMs ?? 0;
     if (endings[place] === "failed" || endings[place] === "died") remember(engine, call, done ? outcome : undefined);
     if (reach(world, engine, "effect done")) return never();
     return done ? (outcome.kind === "succeeded" ? { ...outcome, result: JSON.stringify(run) } : outcome) : undefined;
@@ -246,6 +267,7 @@ export function createWorkshop(world: World): Workshop {
 
   return {
     outcomes,
+    ran,
     handler: (engine, route) => async (event, ctx) => {
       const timeoutMs = routesNamed(route)[0]!.destinations[0]!.timeoutMs;
       const outcome = await perform(engine, {

@@ -32,6 +32,8 @@ export interface EngineLife extends Life {
   failed: boolean;
   /** What it has claimed as having taken an engine down before. */
   readonly suspects: Set<string>;
+  /** Of each delivery that it has claimed, which claim that was. */
+  readonly claims: Map<string, number>;
   /** Others may have taken it for dead while it lives. */
   beGivenUp(): void;
   /** Ends it at once and for good. */
