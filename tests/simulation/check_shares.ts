@@ -32,7 +32,7 @@ export function checkShares(shares: readonly Share[]): Finding[] {
   );
 }
 
-/** Looks over an engine's shoulder. */
+/** Looks over an engine's shoulder: it gets the very answers that the log gives, at the same moment. */
 export function watchShares(store: Store, seen: {
   describe(queue: QueueId): { readonly queue: string; readonly priority: number };
   report(findings: readonly Finding[]): void;
@@ -43,24 +43,28 @@ export function watchShares(store: Store, seen: {
 
   return {
     ...store,
-    async countDue(credits, at) {
-      const due = await store.countDue(credits, at);
-      shares = new Map(credits.map(({ queue }, place) => {
-        const runs = [...running.values()].filter((each) => each === queue).length;
-        return [queue, { ...seen.describe(queue), due: due[place]!, running: runs }];
-      }));
-      return due;
+    countDue(credits, at) {
+      const answer = store.countDue(credits, at);
+      answer.then((due) => {
+        shares = new Map(credits.map(({ queue }, place) => {
+          const runs = [...running.values()].filter((each) => each === queue).length;
+          return [queue, { ...seen.describe(queue), due: due[place]!, running: runs }];
+        }));
+      }, () => {});
+      return answer;
     },
-    async claim(credits, claim) {
+    claim(credits, claim) {
       const counted = shares;
       shares = undefined; // a suspect is claimed by itself, and nothing was counted for that
       if (counted !== undefined) {
         const given = new Map(credits.map(({ queue, limit }) => [queue, limit]));
         seen.report(checkShares([...counted].map(([queue, share]) => ({ ...share, given: given.get(queue) ?? 0 }))));
       }
-      const claimed = await store.claim(credits, claim);
-      for (const { id, token, queue } of claimed.deliveries) running.set(`${id} ${token}`, queue);
-      return claimed;
+      const answer = store.claim(credits, claim);
+      answer.then(({ deliveries }) => {
+        for (const { id, token, queue } of deliveries) running.set(`${id} ${token}`, queue);
+      }, () => {});
+      return answer;
     },
     settle(settlement) {
       running.delete(`${settlement.delivery.id} ${settlement.delivery.token}`);
