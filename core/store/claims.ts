@@ -4,7 +4,7 @@
  */
 
 import type { Database, Plan, Value } from "./database.ts";
-import { claimFrom, countDueOf, nextDue } from "./flow.ts";
+import { type Claimant, claimFrom, countDueOf, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Claim, ClaimedDelivery, Credit, QueueId } from "./record.ts";
 
@@ -36,12 +36,12 @@ export interface ClaimedRows extends Omit<Claim, "deliveries"> {
 /** Plans one claim per queue with credit, and the question when to ask again. */
 export function planClaim(
   credits: readonly Credit[],
-  claim: { token: string; boot: string; now: number },
+  claim: Claimant,
 ): Plan<ClaimedRows> {
-  const { token, boot, now } = claim;
+  const { token, now } = claim;
   const open = credits.filter(({ limit }) => limit > 0);
   const share = Math.floor(claimBytesMax / open.reduce((sum, { limit }) => sum + limit, 1));
-  const claims = credits.flatMap((credit) => claimFrom(credit, { token, boot, now }));
+  const claims = credits.flatMap((credit) => claimFrom(credit, claim));
   const reads = readClaimed(open.map(({ queue }) => [queue, token, share]));
   const nexts = nextDue(credits, now);
   return {

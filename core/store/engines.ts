@@ -15,6 +15,8 @@ const marginMs = 5_000;
 
 /** One engine's view of the others. */
 export interface EngineWatch {
+  /** The name under which this engine is known; after it was fenced, another. */
+  readonly boot: string;
   /** Makes this engine known. */
   join(): Promise<void>;
   /** Says that this engine lives; returns how many deliveries were taken over from others. */
@@ -24,11 +26,11 @@ export interface EngineWatch {
   leave(): Promise<void>;
 }
 
-/** The count is kept here and not in the row: an engine that joins anew goes on counting, and no one mistakes it. */
-const writeBeat =
-  "INSERT INTO engines (boot, beat) VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET beat = excluded.beat";
+const writeJoin = "INSERT INTO engines (boot, beat) VALUES (?, 1) ON CONFLICT (boot) DO NOTHING";
 
-/** Claims can outlive their engine's row: it left with work undone, or claimed once more after it was fenced. */
+const writeBeat = "UPDATE engines SET beat = beat + 1 WHERE boot = ?";
+
+/** Claims can outlive their engine's row: it left with work undone. */
 const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
   UNION ALL SELECT DISTINCT boot, -1 FROM deliveries
     WHERE state = 'running' AND boot <> ?1 AND boot NOT IN (SELECT boot FROM engines)`;
@@ -36,16 +38,21 @@ const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
 /**
  * Watches the engines of a remote log. One whose count stood still for {@link takeoverMs} on our own monotonic clock is
  * fenced (its row goes) and its claims are taken back in the same batch. Whoever was fenced and lives after all finds
- * its leases lost and registers anew.
+ * its leases lost, and joins under another name: what it sent under the old one may still arrive, and is nothing.
  */
 export function watchEngines(
   database: Database,
-  { boot, judgeLost }: { boot: string; judgeLost?: JudgeLost },
+  { boot: firstBoot, judgeLost }: { boot: string; judgeLost?: JudgeLost },
 ): EngineWatch {
-  let beats = 0;
+  let boot = firstBoot;
+  let fenced = 0;
   let seen = new Map<string, { beat: number; since: number }>();
   let lookedAt: number | undefined;
   let blind = false;
+
+  async function join(): Promise<void> {
+    await database.write([{ sql: writeJoin, parameters: [boot] }]);
+  }
 
   async function takeOver(other: { boot: string; beat: number; now: number }): Promise<number> {
     // What it has claimed or ended since they were read has another token: that is taken back, and nothing is counted.
@@ -59,17 +66,22 @@ export function watchEngines(
   }
 
   return {
-    async join() {
-      await database.write([{ sql: writeBeat, parameters: [boot, ++beats] }]);
+    get boot() {
+      return boot;
     },
+    join,
     async beat(at) {
       const looked = lookedAt ?? at.monotonic;
       const wasBlind = blind;
       blind = true;
-      const [, others] = await database.write([
-        { sql: writeBeat, parameters: [boot, ++beats] },
+      const [beaten, others] = await database.write([
+        { sql: writeBeat, parameters: [boot] },
         { sql: readOthers, parameters: [boot] },
       ]);
+      if (beaten!.changes === 0) {
+        boot = `${firstBoot}.${++fenced}`;
+        await join();
+      }
       lookedAt = at.monotonic;
       blind = false;
       // While the log was out of our reach it may have been out of theirs: that time says nothing about them.

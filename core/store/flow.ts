@@ -60,25 +60,48 @@ const creditOf = `max(0, min(?5,
     ELSE ?5 END,
   CASE WHEN ?8 IS NULL THEN ?5 ELSE ${startsHeld("?3", { rateAt: "rate_at", spacing: "?8", period: "?9" })} END))`;
 
-const claimDue = (rows: string): string =>
+/**
+ * On a shared log whoever was fenced takes nothing more: a batch of it that arrives late carries a time that is long past,
+ * by which a bucket that others spend looks like one from before a clock was set back.
+ */
+const isKnown = (boot: string): string => `EXISTS (SELECT 1 FROM engines WHERE boot = ${boot})`;
+
+const claimDue = (rows: string, known: string): string =>
   `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
   WHERE seq IN (SELECT seq ${rows} queue = ?4 AND state = 'ready' AND due_at <= ?3
-    ORDER BY due_at, seq LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4))`;
+    ORDER BY due_at, seq LIMIT (SELECT ${creditOf} ${known} FROM queues WHERE id = ?4))`;
 
 const countDue = (rows: string): string =>
   `SELECT count(*) AS due FROM (SELECT 1 ${rows}
     queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
 
 /** What was claimed is taken out of the bucket, which holds one period's worth; one that is outdated begins to fill. */
-const spendRate = `UPDATE queues SET rate_at = max(${spentTo("?2", "rate_at")}, ?2 - ?4) + ?3 *
+const spendRate = (known: string): string =>
+  `UPDATE queues SET rate_at = max(${spentTo("?2", "rate_at")}, ?2 - ?4) + ?3 *
     (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
-  WHERE id = ?1`;
+  WHERE id = ?1 ${known}`;
+
+/** Who claims, and when. */
+export interface Claimant {
+  readonly token: string;
+  readonly boot: string;
+  readonly now: number;
+  /** Other engines work on the log too, and this one has a row in it for as long as they take it to live. */
+  readonly isShared?: boolean;
+}
 
 /** The statements that claim from one queue. Its bucket is seen to even when nothing may be taken. */
-export function claimFrom(credit: Credit, claim: { token: string; boot: string; now: number }): Statement[] {
+export function claimFrom(credit: Credit, claim: Claimant): Statement[] {
   const { queue, limit, rateLimit } = credit;
-  const spending = { sql: spendRate, parameters: [queue, claim.now, ...rateOf(credit), claim.token] };
-  const claiming = { sql: claimDue(rowsOf(credit)), parameters: creditParameters(credit, claim) };
+  const { token, boot, now, isShared } = claim;
+  const spending = {
+    sql: spendRate(isShared ? `AND ${isKnown("?6")}` : ""),
+    parameters: [queue, now, ...rateOf(credit), token, ...isShared ? [boot] : []],
+  };
+  const claiming = {
+    sql: claimDue(rowsOf(credit), isShared ? `* ${isKnown("?2")}` : ""),
+    parameters: creditParameters(credit, claim),
+  };
   return [...limit > 0 ? [claiming] : [], ...rateLimit === undefined ? [] : [spending]];
 }
 

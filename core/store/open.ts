@@ -219,7 +219,8 @@ function createStore(
     async claim(credits, { monotonic, ...claim }) {
       const heldUntil = monotonic === undefined ? undefined : opened.watch?.heldUntil(monotonic());
       try {
-        const rows = await submitPlan(planClaim(credits, { ...claim, boot: options.boot }));
+        const { boot } = opened.watch ?? options;
+        const rows = await submitPlan(planClaim(credits, { ...claim, boot, isShared: opened.watch !== undefined }));
         const claimed = await completeClaim(database, rows);
         if (heldUntil === undefined || monotonic!() <= heldUntil) return claimed;
         throw new StoreUnavailable("a claim was answered so late that it may have been taken over; it is given back");

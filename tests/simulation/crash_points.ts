@@ -18,7 +18,7 @@ export const commitKinds = {
   pause: /^UPDATE queues SET paused_at = \?, paused_reason = \? WHERE route/,
   redeliver: /INSERT INTO deliveries \([^)]*redelivery_of/,
   reload: /^INSERT INTO queues/,
-  beat: /^INSERT INTO engines/,
+  beat: /^UPDATE engines SET beat/,
   "pause source": /^INSERT INTO sources [^]*paused_at/,
   erase: /^DELETE FROM (idempotency|marks|attempts|deliveries|events)/,
 } as const satisfies Record<string, RegExp>;

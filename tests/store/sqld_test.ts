@@ -287,16 +287,34 @@ testServer("beat: work that a closed engine left running is taken over too", asy
   assertEquals(await states(other), ["ready"]);
 });
 
-testServer("beat: an engine that was fenced and lives joins again and keeps what it claims then", async (fixture) => {
+testServer(
+  "beat: an engine that was fenced takes nothing until it joins again, and keeps what it takes then",
+  async (fixture) => {
+    const { store: slow, queue } = await openWithQueue(fixture);
+    const { store: other } = await openWithQueue(fixture);
+    await other.beat({ now: 0, monotonic: 0 });
+    await other.beat({ now: 0, monotonic: takeoverMs }); // fenced
+    await other.append(newRequest({ queues: [queue] }));
+    assertEquals(await claimAll(slow, queue), []);
+    await slow.beat({ now: 0, monotonic: 0 });
+    const taken = await claimOne(slow, queue);
+    assertEquals(await other.beat({ now: 0, monotonic: 2 * takeoverMs }), 0);
+    assertEquals(await slow.settle(settlement(taken, "succeeded")), true);
+  },
+);
+
+testServer("claim: what a fenced engine sends late, by a time long past, gives no bucket back", async (fixture) => {
   const { store: slow, queue } = await openWithQueue(fixture);
   const { store: other } = await openWithQueue(fixture);
+  const claim = (store: Store, now: number) =>
+    store.claim([{ queue, limit: 9, rateLimit: { count: 1, perMs: 300_000 } }], { token: uniqueId("tok"), now });
+  await other.append(newRequest([{ queues: [queue] }, { queues: [queue] }, { queues: [queue] }]));
   await other.beat({ now: 0, monotonic: 0 });
   await other.beat({ now: 0, monotonic: takeoverMs }); // fenced
-  await other.append(newRequest({ queues: [queue] }));
-  const taken = await claimOne(slow, queue);
-  await slow.beat({ now: 0, monotonic: 0 });
-  assertEquals(await other.beat({ now: 0, monotonic: 2 * takeoverMs }), 0);
-  assertEquals(await slow.settle(settlement(taken, "succeeded")), true);
+  assertEquals((await claim(other, 1_000_000)).deliveries.length, 1);
+  assertEquals((await claim(slow, 100_000)).deliveries.length, 0);
+  await slow.beat({ now: 0, monotonic: takeoverMs });
+  assertEquals((await claim(slow, 1_000_001)).deliveries.length, 0);
 });
 
 testServer("claim: two engines never hold one delivery", async (fixture) => {
