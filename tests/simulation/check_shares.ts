@@ -45,10 +45,11 @@ export function watchShares(store: Store, seen: {
     ...store,
     countDue(credits, at) {
       const answer = store.countDue(credits, at);
+      const described = credits.map(({ queue }) => seen.describe(queue)); // a reload may take it away meanwhile
       answer.then((due) => {
         shares = new Map(credits.map(({ queue }, place) => {
           const runs = [...running.values()].filter((each) => each === queue).length;
-          return [queue, { ...seen.describe(queue), due: due[place]!, running: runs }];
+          return [queue, { ...described[place]!, due: due[place]!, running: runs }];
         }));
       }, () => {});
       return answer;
