@@ -83,13 +83,10 @@ export async function runOrderRig(
   const publish = async (key: string, lane: string) => {
     const records = histories.of(key);
     const op = ops++;
-    records.push({ kind: "ingest", step: "invoke", op, key, lane, queues });
-    const { id, status } = await engine.weir.publish({
-      source: "app",
-      type: "t",
-      body: { key, lane },
-      idempotencyKey: key,
-    });
+    const body = { key, lane };
+    const digest = createHash("sha256").update(JSON.stringify(body)).digest("hex");
+    records.push({ kind: "ingest", step: "invoke", op, key, lane, digest, queues });
+    const { id, status } = await engine.weir.publish({ source: "app", type: "t", body, idempotencyKey: key });
     records.push({ kind: "ingest", step: "ok", op, eventId: id, status });
   };
   // A key has one publisher, which waits for each answer; its events are far apart, so that all keys are busy at once.

@@ -3,18 +3,18 @@
  * when one is not found.
  */
 
-import { parseArgs } from "node:util";
+import { choose, orRefuse, soakOptions, text, whole } from "../support/soak_options.ts";
 import { makeMemoryFolder } from "./memory_folder.ts";
 import { plantedBugs } from "./planted_bugs.ts";
 import { plantedLosses } from "./planted_losses.ts";
 import { simulate } from "./simulation.ts";
 
-const { values } = parseArgs({ options: { seeds: { type: "string", default: "300" }, only: { type: "string" } } });
-const seeds = Number(values.seeds);
+const { seeds, only } = soakOptions({ seeds: whole(300), only: text("") });
+const bugs = [...plantedBugs, ...plantedLosses];
+const chosen = orRefuse(() => choose(bugs.map(({ name }) => name), only));
 await using folder = await makeMemoryFolder();
 let missed = 0;
-for (const bug of [...plantedBugs, ...plantedLosses]) {
-  if (values.only !== undefined && !bug.name.includes(values.only)) continue;
+for (const bug of bugs.filter(({ name }) => chosen.includes(name))) {
   const begun = performance.now();
   let seed = 0;
   let names = "";
