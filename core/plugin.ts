@@ -32,7 +32,7 @@ export type {
   TargetSpec,
 } from "./domain/handler.ts";
 export type { AttemptReport, Outcome } from "./domain/outcome.ts";
-export { reasonLengthMax } from "./domain/outcome.ts";
+export { shortReason } from "./domain/outcome.ts";
 export { isJson, mediaType, parseBody, parseJson, parseJsonText } from "./domain/body.ts";
 export { formatDuration, parseDuration } from "./domain/duration.ts";
 export { parseRetryAfter } from "./domain/retry.ts";

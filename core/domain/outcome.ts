@@ -17,7 +17,7 @@ export const reasonLengthMax = 4_096;
 
 /** The outcome with a reason that the log and a person can bear, whoever gave it. */
 export function withShortReason(outcome: Outcome): Outcome {
-  if (outcome.kind === "succeeded" || outcome.reason.length <= reasonLengthMax) return outcome;
+  if (outcome.kind === "succeeded") return outcome;
   return { ...outcome, reason: shortReason(outcome.reason) };
 }
 

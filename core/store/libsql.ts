@@ -82,5 +82,5 @@ function translate(error: unknown): Error {
 
 /** Whether the batch itself is at fault, by a rule that it breaks or a value that is too large for the server. */
 function isOwnFault(code: string): boolean {
-  return code.startsWith("SQLITE_CONSTRAINT") || code === "ARGS_INVALID" || code === "SQLITE_TOOBIG";
+  return code.startsWith("SQLITE_CONSTRAINT") || code === "ARGS_INVALID";
 }

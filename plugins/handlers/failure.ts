@@ -3,7 +3,7 @@
  * permission the line to add to routes.yaml.
  */
 
-import { describeError, reasonLengthMax } from "../../core/plugin.ts";
+import { describeError, shortReason } from "../../core/plugin.ts";
 
 /** Where the handler stands. */
 export interface HandlerPlace {
@@ -19,7 +19,7 @@ export function describeFailure(thrown: unknown, place: HandlerPlace): string {
   try {
     const words = explainDenial(thrown, place.route) ?? describeError(thrown);
     const line = ownLine(thrown, place.folderUrl);
-    return (line === undefined || words.includes(line) ? words : `${words} (at ${line})`).slice(0, reasonLengthMax);
+    return shortReason(line === undefined || words.includes(line) ? words : `${words} (at ${line})`);
   } catch {
     return "thrown: something that cannot be described";
   }

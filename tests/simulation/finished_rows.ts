@@ -1,8 +1,9 @@
 /**
- * What the log has called finished, seen at the very commit that did: a trigger notes each delivery that ends, whatever
- * statement ended it. From then on nothing may begin for it, whoever dies.
+ * What the log has called finished, read from its diary right after the commit that did, whatever statement it was. From
+ * then on nothing may begin for it, whoever dies.
  */
 
+import { finishedStates } from "../../core/domain/delivery.ts";
 import type { Database } from "../../core/store/database.ts";
 import type { DeliveryRecord } from "../support/history.ts";
 
@@ -11,21 +12,17 @@ export interface FinishedRows {
   take(): Promise<DeliveryRecord[]>;
 }
 
-/** Lays the trigger into a log whose schema is there. */
-export async function watchFinished(disk: Database): Promise<FinishedRows> {
-  await disk.write([
-    "CREATE TABLE finished_rows (delivery INTEGER NOT NULL)",
-    `CREATE TRIGGER note_finished AFTER UPDATE ON deliveries WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL
-      BEGIN INSERT INTO finished_rows VALUES (NEW.seq); END`,
-  ].map((sql) => ({ sql, parameters: [] })));
+/** Reads on in a diary that is kept. */
+export function watchFinished(disk: Database): FinishedRows {
   let seen = 0;
   return {
     async take() {
       const { rows } = await disk.read({
-        sql: `SELECT f.rowid AS place, d.id, e.id AS event, d.seq, d.state, q.route, q.target FROM finished_rows AS f
-          CROSS JOIN deliveries AS d ON d.seq = f.delivery CROSS JOIN events AS e ON e.seq = d.event_seq
-          CROSS JOIN queues AS q ON q.id = d.queue WHERE f.rowid > ? ORDER BY f.rowid`,
-        parameters: [seen],
+        sql: `SELECT j.place, d.id, e.id AS event, d.seq, d.state, q.route, q.target FROM journal AS j
+          CROSS JOIN deliveries AS d ON d.seq = j.delivery CROSS JOIN events AS e ON e.seq = d.event_seq
+          CROSS JOIN queues AS q ON q.id = d.queue
+          WHERE j.place > ? AND j.kind = 'move' AND j.state IN (SELECT value FROM json_each(?)) ORDER BY j.place`,
+        parameters: [seen, JSON.stringify(finishedStates)],
       });
       seen = Number(rows.at(-1)?.place ?? seen);
       return rows.map((row): DeliveryRecord => ({

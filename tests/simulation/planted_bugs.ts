@@ -5,6 +5,7 @@
 
 import type { Database, Statement } from "../../core/store/database.ts";
 import type { Appended, NewRequest, Settlement, Store } from "../../core/store/store.ts";
+import { plantedLosses } from "./planted_losses.ts";
 import { plantedRules } from "./planted_rules.ts";
 
 /** What a bug may use of the engine that it is planted in. */
@@ -352,5 +353,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     seed: 1,
     database: rewriting(/UPDATE deliveries[^]*WHERE of\.id = \?/, (sql) => `${sql} AND 0`),
   },
+  ...plantedLosses,
   ...plantedRules,
 ];

@@ -6,15 +6,13 @@
 import { choose, orRefuse, soakOptions, text, whole } from "../support/soak_options.ts";
 import { makeMemoryFolder } from "./memory_folder.ts";
 import { plantedBugs } from "./planted_bugs.ts";
-import { plantedLosses } from "./planted_losses.ts";
 import { simulate } from "./simulation.ts";
 
 const { seeds, only } = soakOptions({ seeds: whole(300), only: text("") });
-const bugs = [...plantedBugs, ...plantedLosses];
-const chosen = orRefuse(() => choose(bugs.map(({ name }) => name), only));
+const chosen = orRefuse(() => choose(plantedBugs.map(({ name }) => name), only));
 await using folder = await makeMemoryFolder();
 let missed = 0;
-for (const bug of bugs.filter(({ name }) => chosen.includes(name))) {
+for (const bug of plantedBugs.filter(({ name }) => chosen.includes(name))) {
   const begun = performance.now();
   let seed = 0;
   let names = "";

@@ -74,8 +74,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   const disk = openSqlite(path);
   await migrate(disk);
   const erased = await keepErased(disk, swarm.retention ?? defaultRetention);
-  const finished = await watchFinished(disk);
   await keepJournal(disk);
+  const finished = watchFinished(disk);
   const kernel = createKernel(stream(2));
   const hash = createHash("sha256");
   const configs = await loadConfigs(swarm);

@@ -9,7 +9,6 @@ import { addCrashes, type CrashCounts, crashPointNames } from "./crash_points.ts
 import { createKernel } from "./kernel.ts";
 import { makeMemoryFolder } from "./memory_folder.ts";
 import { plantedBugs } from "./planted_bugs.ts";
-import { plantedLosses } from "./planted_losses.ts";
 import { simulate } from "./simulation.ts";
 
 /** Seeds of the short form. */
@@ -76,7 +75,7 @@ Deno.test(`simulate: ${seeds} seeds keep every promise, and most places of death
   assertEquals(tried.length > crashPointNames.length * 0.8, true, `only ${tried.join("; ")}`);
 });
 
-for (const bug of [...plantedBugs, ...plantedLosses]) {
+for (const bug of plantedBugs) {
   Deno.test(`simulate: finds the planted bug: ${bug.name}`, async () => {
     await using folder = await makeMemoryFolder();
     for (let seed = bug.seed; seed < bug.seed + bugSeedsMax; seed++) {
