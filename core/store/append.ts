@@ -104,14 +104,13 @@ export function planAppend(requests: readonly NewRequest[], options: AppendOptio
   const keys = upsertKeys(requests.flatMap((request) => keyRows(request, options)));
   const yields = yieldKeys(requests.flatMap(guardedRows));
   const events = insertEvents(requests.flatMap(eventRows));
-  const now = Math.max(0, ...requests.map((request) => request.receivedAt));
   const statements = [
     ...keys,
     ...events,
     ...yields,
     ...insertRequests(requests.map(requestRow)),
     ...insertDeliveries(requests.flatMap(deliveryRows)),
-    ...skipAndPromote(requests.flatMap(laneRows), now),
+    ...skipAndPromote(requests.flatMap(laneRows), requests.map(({ receivedAt }) => receivedAt)),
     ...requests.flatMap(tickStatements),
   ];
   return {

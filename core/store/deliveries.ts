@@ -10,9 +10,14 @@ import { createRowStatement } from "./rows.ts";
 import type { Lease, NewDelivery, Redelivery, Settlement } from "./record.ts";
 import { storableText } from "./text.ts";
 
-/** What a blocked delivery becomes when its turn comes. One with a reason was parked on arrival and waits for a person. */
-const promoted = `state = iif(reason IS NULL, 'ready', 'parked')`;
+/**
+ * What a blocked delivery becomes when its turn comes; the value is the time. One with a reason was parked on arrival and
+ * waits for a person. The others are due from now on, and not since they arrived: of a queue's lanes the one that has just
+ * had its turn goes behind those that wait for theirs, or a long lane would keep every short one waiting.
+ */
+const promoted = `state = iif(reason IS NULL, 'ready', 'parked'), due_at = max(due_at, ?)`;
 
+/** The first value is the time. */
 const promoteLanes = createRowStatement(
   2,
   (values) =>
@@ -49,15 +54,25 @@ interface LanePlace {
 }
 
 /** Makes the lowest open delivery of each lane live if it is blocked. Every change of a lane ends with it. */
-export function promote(lanes: readonly LanePlace[]): Statement[] {
-  return promoteLanes(distinctLanes(lanes));
+export function promote(lanes: readonly LanePlace[], now: number): Statement[] {
+  return atTime(now, promoteLanes(distinctLanes(lanes)));
 }
 
-/** The same for lanes in which something with a version arrived or finished: what is outdated is skipped first. */
-export function skipAndPromote(lanes: readonly (LanePlace & { versioned: boolean })[], now: number): Statement[] {
+/**
+ * The same for a group's lanes, in some of which something with a version arrived or finished: what is outdated is skipped
+ * first. What is promoted is due from the earliest of the group's times on, since the claim that shares its commit may be
+ * as old as that.
+ */
+export function skipAndPromote(
+  lanes: readonly (LanePlace & { versioned: boolean })[],
+  times: readonly number[],
+): Statement[] {
   const versioned = distinctLanes(lanes.filter((lane) => lane.versioned));
-  const skips = skipOlder(versioned).map(({ sql, parameters }) => ({ sql, parameters: [now, ...parameters] }));
-  return [...skips, ...promote(lanes)];
+  return [...atTime(Math.max(...times), skipOlder(versioned)), ...promote(lanes, Math.min(...times))];
+}
+
+function atTime(now: number, statements: readonly Statement[]): Statement[] {
+  return statements.map(({ sql, parameters }) => ({ sql, parameters: [now, ...parameters] }));
 }
 
 function distinctLanes(lanes: readonly LanePlace[]): [number, string][] {
@@ -138,7 +153,7 @@ export function planSettle(submitted: readonly Settlement[]): Plan<boolean[]> {
       ...before,
       ...updates,
       ...setMarks(marks.map(({ delivery, attempt }) => [delivery.seq, attempt.finishedAt])),
-      ...skipAndPromote(lanes, Math.max(0, ...finished.map(({ attempt }) => attempt.finishedAt))),
+      ...skipAndPromote(lanes, finished.map(({ attempt }) => attempt.finishedAt)),
     ],
     read(results) {
       const rows = results.slice(before.length, before.length + updates.length).flatMap((result) => result.rows);
@@ -250,7 +265,7 @@ export function planEnd(
           WHERE id = ? AND state IN ('blocked', 'ready', 'parked')`,
         parameters: [end.state, end.now, storableText(end.reason), deliveryId],
       },
-      promoteLaneOf(deliveryId),
+      promoteLaneOf(deliveryId, end.now),
     ],
     read: (results) => results[0]!.changes > 0,
   };
@@ -274,7 +289,7 @@ export function cancelEvents(eventSeqs: string, end: { now: number; reason: stri
         SELECT (SELECT min(d.seq) FROM deliveries AS d
                 WHERE d.queue = c.queue AND d.lane = c.lane AND d.lane IS NOT NULL AND d.finished_at IS NULL)
         FROM json_each(?) AS j CROSS JOIN deliveries AS c ON c.event_seq = j.value WHERE c.lane IS NOT NULL)`,
-      parameters: [eventSeqs],
+      parameters: [end.now, eventSeqs],
     },
   ];
 }
@@ -308,7 +323,7 @@ export function planRedeliver(deliveryId: string, made: Redelivery): Plan<boolea
             ${made.unrepeated ? `AND ${isUnrepeated}` : ""} ON CONFLICT (id) DO NOTHING`,
         parameters: [made.id, made.now, deliveryId],
       },
-      promoteLaneOf(made.id),
+      promoteLaneOf(made.id, made.now),
     ],
     read: (results) => results[0]!.changes > 0,
   };
@@ -361,19 +376,19 @@ export function planReplay(eventId: string, deliveries: readonly NewDelivery[], 
     statements: [
       { sql: "SELECT 1 FROM events WHERE id = ?", parameters: [eventId] },
       ...insertReplays(rows),
-      ...skipAndPromote(lanes, at.now),
+      ...skipAndPromote(lanes, [at.now]),
     ],
     read: (results) => results[0]!.rows.length > 0,
   };
 }
 
-function promoteLaneOf(deliveryId: string): Statement {
+function promoteLaneOf(deliveryId: string, now: number): Statement {
   return {
     sql: `UPDATE deliveries SET ${promoted} WHERE state = 'blocked' AND seq = (
       SELECT min(d.seq) FROM deliveries AS of CROSS JOIN deliveries AS d
         ON d.queue = of.queue AND d.lane = of.lane AND d.lane IS NOT NULL AND d.finished_at IS NULL
       WHERE of.id = ?)`,
-    parameters: [deliveryId],
+    parameters: [now, deliveryId],
   };
 }
 

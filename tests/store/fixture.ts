@@ -83,12 +83,12 @@ export async function openWithQueue(
 }
 
 /** Claims everything that is due. */
-export async function claimAll(store: Store, queue: QueueId, now = 10_000): Promise<readonly ClaimedDelivery[]> {
+export async function claimAll(store: Store, queue: QueueId, now = 20_000): Promise<readonly ClaimedDelivery[]> {
   return (await store.claim([{ queue, limit: 100 }], { token: uniqueId("tok"), now })).deliveries;
 }
 
 /** Claims and expects exactly one delivery. */
-export async function claimOne(store: Store, queue: QueueId, now = 10_000): Promise<ClaimedDelivery> {
+export async function claimOne(store: Store, queue: QueueId, now = 20_000): Promise<ClaimedDelivery> {
   const deliveries = await claimAll(store, queue, now);
   assertEquals(deliveries.length, 1);
   return deliveries[0]!;

@@ -65,7 +65,7 @@ class Model {
     const state = lane === undefined ? "ready" : "blocked";
     const { now, lineage = id } = at;
     this.deliveries.push({ id, lane, lineage, state, dueAt: now, executions: 0, failures: 0 });
-    this.promote();
+    this.promote(now);
   }
 
   claim(limit: number, now: number): string[] {
@@ -79,20 +79,20 @@ class Model {
     return this.deliveries.filter((delivery) => taken.includes(delivery)).map(({ id }) => id);
   }
 
-  move(id: string, state: DeliveryState, changes: Partial<Modelled> = {}): void {
+  move(id: string, state: DeliveryState, now: number, changes: Partial<Modelled> = {}): void {
     Object.assign(this.find(id)!, { state, ...changes });
-    this.promote();
+    this.promote(now);
   }
 
   find(id: string): Modelled | undefined {
     return this.deliveries.find((delivery) => delivery.id === id);
   }
 
-  promote(): void {
+  promote(now: number): void {
     const open = this.deliveries.filter(({ state, lane }) => lane !== undefined && !finishedStates.includes(state));
     for (const delivery of open) {
       const head = open.find(({ lane }) => lane === delivery.lane);
-      if (delivery === head && delivery.state === "blocked") delivery.state = "ready";
+      if (delivery === head && delivery.state === "blocked") Object.assign(delivery, { state: "ready", dueAt: now });
     }
   }
 }
@@ -131,7 +131,7 @@ class Life {
         this.held.delete(delivery.id);
         this.stale.push(delivery);
         const failures = delivery.failures + (step.to === "succeeded" ? 0 : 1);
-        model.move(delivery.id, step.to, { failures, ...(step.to === "ready" ? { dueAt } : {}) });
+        model.move(delivery.id, step.to, now, { failures, ...(step.to === "ready" ? { dueAt } : {}) });
         return;
       }
       case "settleStale": {
@@ -144,7 +144,7 @@ class Life {
         if (delivery === undefined) return;
         const may = delivery.state === "ready" || delivery.state === "blocked";
         assertEquals(await store.cancel(delivery.id, { now, reason: "by hand" }), may);
-        if (may) model.move(delivery.id, "cancelled");
+        if (may) model.move(delivery.id, "cancelled", now);
         return;
       }
       case "redeliver": {
@@ -164,7 +164,7 @@ class Life {
         this.store = await openLife(this.file, now);
         assertEquals(this.store.recovered, this.held.size);
         for (const delivery of this.held.values()) {
-          model.move(delivery.id, "ready", { dueAt: now });
+          model.move(delivery.id, "ready", now, { dueAt: now });
           this.stale.push(delivery);
         }
         this.held.clear();

@@ -327,7 +327,7 @@ testServer("claim: two engines never hold one delivery", async (fixture) => {
       const claim = await engine.store.claim([{ queue, limit: 3 }], { token: uniqueId("tok"), now: 9_000 });
       if (claim.deliveries.length === 0) return;
       for (const delivery of claim.deliveries) {
-        assertEquals(await engine.store.settle(settlement(delivery, "succeeded")), true);
+        assertEquals(await engine.store.settle(settlement(delivery, "succeeded", { finishedAt: 9_000 })), true);
         ended.push(delivery.id);
       }
     }

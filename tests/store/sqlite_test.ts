@@ -127,7 +127,7 @@ testInFolder(
     await opened.store.append(
       newRequest([{ queues: [opened.queue], lane: "a" }, { queues: [opened.queue], lane: "a" }]),
     );
-    const left = await claimOne(opened.store, opened.queue);
+    const left = await claimOne(opened.store, opened.queue, 10_000);
     await opened.store.close();
 
     const store = await openStore({

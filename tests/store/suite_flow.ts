@@ -34,6 +34,22 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals((await claim(store, { queue, limit: 1 }, 5_000)).taken.length, 1); // absent means any number
   },
 
+  async "claim: a lane that has had its turn goes behind those that wait for theirs"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const append = (lane: string | undefined, receivedAt: number): Promise<unknown> =>
+      store.append(newRequest({ queues: [queue], lane }, { receivedAt }));
+    for (const at of [1_000, 1_001, 1_002]) await append("hot", at);
+    await append("cold", 1_500);
+    await append(undefined, 1_600);
+    const turns: (string | undefined)[] = [];
+    for (let now = 2_000; now < 2_500; now += 100) {
+      const { taken: [head] } = await claim(store, { queue, limit: 1, concurrency: 1 }, now);
+      turns.push(head!.lane);
+      await store.settle(settlement(head!, "succeeded", { finishedAt: now + 50 }));
+    }
+    assertEquals(turns, ["hot", "cold", undefined, "hot", "hot"]);
+  },
+
   async "claim: nothing of a paused queue, everything of it afterwards"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const name = { route: "orders", target: "" };

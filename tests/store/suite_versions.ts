@@ -21,7 +21,7 @@ export const versionTests: Record<string, StoreTest> = {
     await store.append(newRequest(versions.map((version) => ({ queues: [queue], lane: "a", version }))));
     const ran: (number | undefined)[] = [];
     for (let i = 0; i < 6; i++) {
-      const [head] = await claimAll(store, queue);
+      const [head] = await claimAll(store, queue, 20_000 + i);
       if (head === undefined) break;
       ran.push(head.version);
       await store.settle(settlement(head, "succeeded", { finishedAt: 20_000 + i }));
