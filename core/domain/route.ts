@@ -5,9 +5,16 @@
 import type { Route } from "./config.ts";
 import { keyOf, kindOf, type Scope, versionOf } from "./expression.ts";
 
+/** How new an event is. Only versions of one rule can be compared: of the same `skip_older` and the same `order_by`. */
+export interface EventVersion {
+  readonly value: number;
+  /** A 32-bit number that stands for the rule. */
+  readonly rule: number;
+}
+
 /** What one route makes of one event. */
 export type RouteDecision =
-  | { readonly kind: "matched"; readonly route: Route; readonly lane?: string; readonly version?: number }
+  | { readonly kind: "matched"; readonly route: Route; readonly lane?: string; readonly version?: EventVersion }
   /** An expression failed for a reason other than a missing field: a person has to look. */
   | { readonly kind: "parked"; readonly route: Route; readonly reason: string }
   | { readonly kind: "unmatched"; readonly route: Route; readonly reason: string };
@@ -42,9 +49,13 @@ function decide(route: Route, scope: Scope): RouteDecision {
   }
   const lane = laneOf(route, scope);
   if (!lane.ok) return { kind: "parked", route, reason: lane.reason };
-  const version = route.skipOlder === undefined ? { ok: true as const } : versionOf(route.skipOlder.evaluate(scope));
-  if (!version.ok) return { kind: "parked", route, reason: `skip_older: ${version.reason}` };
-  return { kind: "matched", route, lane: lane.key, version: version.version };
+  const { skipOlder } = route;
+  if (skipOlder === undefined) return { kind: "matched", route, lane: lane.key };
+  const found = versionOf(skipOlder.evaluate(scope));
+  if (!found.ok) return { kind: "parked", route, reason: `skip_older: ${found.reason}` };
+  const rule = hash32(`${route.orderBy?.text}\0${skipOlder.text}`);
+  const version = found.version === undefined ? undefined : { value: found.version, rule };
+  return { kind: "matched", route, lane: lane.key, version };
 }
 
 function laneOf(route: Route, scope: Scope): { ok: true; key?: string } | { ok: false; reason: string } {
@@ -54,18 +65,18 @@ function laneOf(route: Route, scope: Scope): { ok: true; key?: string } | { ok: 
     if (!key.ok) return { ok: false, reason: `concurrency.key: ${key.reason}` };
     if (key.key === undefined) return key;
     // A key of n is n lanes side by side; the event's id deals them out evenly.
-    return { ok: true, key: `${key.key}#${spread(scope.event.id, limit)}` };
+    return { ok: true, key: `${key.key}#${hash32(scope.event.id) % limit}` };
   }
   if (route.orderBy === undefined) return { ok: true };
   const key = keyOf(route.orderBy.evaluate(scope));
   return key.ok ? key : { ok: false, reason: `order_by: ${key.reason}` };
 }
 
-/** A number below `buckets` that depends on every character of `text` (FNV-1a). */
-function spread(text: string, buckets: number): number {
+/** A number that depends on every character (FNV-1a). */
+function hash32(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % buckets;
+  return hash >>> 0;
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { HeaderMap } from "../domain/event.ts";
 import type { Scope } from "../domain/expression.ts";
 import { shortReason } from "../domain/outcome.ts";
-import { match, type RouteDecision } from "../domain/route.ts";
+import { type EventVersion, match, type RouteDecision } from "../domain/route.ts";
 import type { NewDelivery } from "../store/store.ts";
 import type { Generation, Queue } from "./generation.ts";
 
@@ -30,7 +30,7 @@ export interface RoutableRequest {
 export interface Routed {
   readonly queue: Queue;
   readonly lane?: string;
-  readonly version?: number;
+  readonly version?: EventVersion;
   readonly parkedReason?: string;
 }
 

@@ -17,11 +17,11 @@ import {
   targetName,
 } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
-import { match } from "../domain/route.ts";
+import { match, type RouteDecision } from "../domain/route.ts";
 import { type Waiting, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
 import { scopeOf } from "../engine/routing.ts";
 import type { EventDetail, Paused, QueueRow, Store } from "../store/store.ts";
-import type { ExplanationView } from "./admin_action_schema.ts";
+import type { ExplanationView, RouteExplanation } from "./admin_action_schema.ts";
 import type { DeliveryView, DestinationView, EventView, QueueView, RouteView, SourceView } from "./admin_schema.ts";
 
 /** What a view of work that waits is made with. */
@@ -78,13 +78,16 @@ export function viewExplanation(
     mismatches,
     lastDuplicateAt,
     replayOf,
-    routes: match(config.routes, scope).map(({ route, kind, ...decided }) => ({
-      route: route.name,
-      decision: kind,
-      ...decided,
-    })),
+    routes: match(config.routes, scope).map(explainRoute),
     deliveries,
   };
+}
+
+function explainRoute(decision: RouteDecision): RouteExplanation {
+  const shown = { route: decision.route.name, decision: decision.kind };
+  return decision.kind === "matched"
+    ? { ...shown, lane: decision.lane, version: decision.version?.value }
+    : { ...shown, reason: decision.reason };
 }
 
 /** A route as it is configured now. */

@@ -26,7 +26,7 @@ const upsertKeys = createRowStatement(
      mismatches = CASE WHEN expires_at <= excluded.last_at THEN 0
        WHEN event_id = excluded.event_id THEN mismatches ELSE mismatches + (sha256 <> excluded.sha256) END,
      last_at = max(last_at, excluded.last_at),
-     guarded = excluded.guarded,
+     guarded = iif(guarded = 2 AND expires_at > excluded.last_at, 2, excluded.guarded),
      expires_at = iif(expires_at <= excluded.last_at, excluded.expires_at, expires_at)
    RETURNING source, key, event_id`,
 );
@@ -52,17 +52,22 @@ const insertEvents = createRowStatement(
    ON CONFLICT (id) DO NOTHING`,
 );
 
+/** Whose content a replay is, as a scalar over a row of source, key, content, event and time. */
+const ownerOfContent = (within: string): string =>
+  `(SELECT i.event_id FROM idempotency AS i INDEXED BY idempotency_content
+    WHERE i.guarded = 1 AND i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2 ${within}
+    ORDER BY EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) DESC, i.event_id LIMIT 1)`;
+
 /**
  * A key whose event was refused as a replay belongs to the event that it replays: the next repeat finds that one. A purge
- * may have erased that event and kept its key; then it is the oldest that is known.
+ * may have erased that event and kept its key; then it is the oldest that is known. From then on it only counts for that
+ * event (`guarded` is 2): nothing is refused because of it, or replays would prolong the window in which they are refused.
  */
 const yieldKeys = createRowStatement(
-  4,
+  5,
   (values) =>
-    `UPDATE idempotency SET event_id = (
-       SELECT i.event_id FROM idempotency AS i INDEXED BY idempotency_content
-       WHERE i.guarded = 1 AND i.source = v.column1 AND i.sha256 = v.column3 AND i.key <> v.column2
-       ORDER BY EXISTS (SELECT 1 FROM events AS e WHERE e.id = i.event_id) DESC, i.event_id LIMIT 1)
+    `UPDATE idempotency SET guarded = 2,
+       event_id = coalesce(${ownerOfContent("AND i.expires_at > v.column5")}, ${ownerOfContent("")})
      FROM (${values}) AS v
      WHERE idempotency.source = v.column1 AND idempotency.key = v.column2 AND idempotency.event_id = v.column4
        AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.id = v.column4)
@@ -78,10 +83,12 @@ const insertRequests = createRowStatement(6, (values) =>
 
 /** Deliveries of a duplicate find no event to join and are dropped with it. */
 const insertDeliveries = createRowStatement(
-  9,
+  10,
   (values) =>
-    `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, reason, lineage, origin, created_at)
-   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column1, 'event', v.column9
+    `INSERT INTO deliveries (id, event_seq, queue, lane, version, version_rule, state, due_at, reason, lineage, origin,
+     created_at)
+   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column10, v.column6, v.column7, v.column8, v.column1, 'event',
+     v.column9
    FROM (${values}) AS v CROSS JOIN events AS e ON e.id = v.column2 WHERE true
    ON CONFLICT (id) DO NOTHING`,
 );
@@ -89,6 +96,9 @@ const insertDeliveries = createRowStatement(
 /** Of several engines the last tick counts, unless it is further ahead than clocks differ: then one was set back since. */
 const rememberTick = `INSERT INTO sources (name, cron_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE
   SET cron_at = iif(cron_at > ?3 + ${clockSkewMsMax}, ?2, max(coalesce(cron_at, 0), ?2))`;
+
+/** A tick is known by its key alone, whatever the window of others: no outage and no clock that is shorter repeats it. */
+const tickKeyMsMin = 7 * 86_400_000;
 
 /** How long a key is remembered, from the moment its event arrived. */
 export interface AppendOptions {
@@ -138,13 +148,14 @@ function keyName(source: string, key: string): string {
   return `${source}\0${key}`;
 }
 
-function keyRows(request: NewRequest, options: AppendOptions): Value[][] {
+function keyRows(request: NewRequest, { idempotencyMs }: AppendOptions): Value[][] {
+  const windowMs = request.cronAt === undefined ? idempotencyMs : Math.max(idempotencyMs, tickKeyMsMin);
   return request.events.filter((event) => event.idempotencyKey !== undefined).map((event) => [
     request.source,
     storableText(event.idempotencyKey),
     event.id,
     event.sha256,
-    request.receivedAt + options.idempotencyMs,
+    request.receivedAt + windowMs,
     request.receivedAt,
     request.replays === undefined ? 0 : 1,
   ]);
@@ -169,7 +180,7 @@ function eventRows(request: NewRequest): Value[][] {
 function guardedRows(request: NewRequest): Value[][] {
   if (request.replays !== "refuse") return [];
   return request.events.filter((event) => event.idempotencyKey !== undefined)
-    .map((event) => [request.source, storableText(event.idempotencyKey), event.sha256, event.id]);
+    .map((event) => [request.source, storableText(event.idempotencyKey), event.sha256, event.id, request.receivedAt]);
 }
 
 function tickStatements({ source, cronAt, receivedAt }: NewRequest): Statement[] {
@@ -204,11 +215,12 @@ function deliveryRows(request: NewRequest): Value[][] {
       event.id,
       delivery.queue,
       storableText(delivery.lane),
-      delivery.version ?? null,
+      delivery.version?.value ?? null,
       firstState(delivery),
       delivery.dueAt ?? request.receivedAt,
       storableText(delivery.parkedReason),
       request.receivedAt,
+      delivery.version?.rule ?? null,
     ])
   );
 }

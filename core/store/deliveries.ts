@@ -12,10 +12,12 @@ import { storableText } from "./text.ts";
 
 /**
  * What a blocked delivery becomes when its turn comes; the value is the time. One with a reason was parked on arrival and
- * waits for a person. The others are due from now on, and not since they arrived: of a queue's lanes the one that has just
- * had its turn goes behind those that wait for theirs, or a long lane would keep every short one waiting.
+ * waits for a person. The others go behind whatever waits in their queue, or a long lane would keep every short one
+ * waiting. It is a place that they get and not the time: a clock that runs ahead must not hold up what is due.
  */
-const promoted = `state = iif(reason IS NULL, 'ready', 'parked'), due_at = max(due_at, ?)`;
+const promoted = `state = iif(reason IS NULL, 'ready', 'parked'), due_at = max(due_at, coalesce((
+    SELECT r.due_at + 1 FROM deliveries AS r WHERE r.queue = deliveries.queue AND r.state = 'ready' AND r.due_at < ?
+    ORDER BY r.due_at DESC LIMIT 1), 0))`;
 
 /** The first value is the time. */
 const promoteLanes = createRowStatement(
@@ -38,7 +40,7 @@ const skipOlder = createRowStatement(
    WHERE seq IN (
      SELECT d.seq FROM (${values}) AS v CROSS JOIN marks AS m ON m.queue = v.column1 AND m.lane = v.column2
      CROSS JOIN deliveries AS d INDEXED BY deliveries_version ON d.queue = v.column1 AND d.lane = v.column2
-       AND d.version IS NOT NULL AND d.state = 'blocked' AND d.version < m.version)`,
+       AND d.version_rule = m.rule AND d.version IS NOT NULL AND d.state = 'blocked' AND d.version < m.version)`,
 );
 
 /** In a lane everything starts blocked, and {@link promote} decides what its head becomes. */
@@ -81,12 +83,13 @@ function distinctLanes(lanes: readonly LanePlace[]): [number, string][] {
   return [...distinct.values()];
 }
 
-/** What finished here sets the mark that `skip_older` holds followers against. */
+/** What finished here sets the mark that `skip_older` holds followers against: those whose version is by the same rule. */
 const setMarks = createRowStatement(2, (values) =>
-  `INSERT INTO marks (queue, lane, version, at)
-   SELECT d.queue, d.lane, d.version, d.finished_at FROM (${values}) AS v CROSS JOIN deliveries AS d
-     ON d.seq = v.column1 AND d.finished_at = v.column2 WHERE d.version IS NOT NULL AND d.lane IS NOT NULL
-   ON CONFLICT (queue, lane) DO UPDATE SET version = max(version, excluded.version), at = excluded.at`);
+  `INSERT INTO marks (queue, lane, rule, version, at)
+   SELECT d.queue, d.lane, d.version_rule, d.version, d.finished_at FROM (${values}) AS v CROSS JOIN deliveries AS d
+     ON d.seq = v.column1 AND d.finished_at = v.column2
+   WHERE d.version IS NOT NULL AND d.version_rule IS NOT NULL AND d.lane IS NOT NULL
+   ON CONFLICT (queue, lane, rule) DO UPDATE SET version = max(version, excluded.version), at = excluded.at`);
 
 const haltQueue = `UPDATE queues SET paused_at = ?, paused_reason = ?
   WHERE id = ? AND paused_at IS NULL AND EXISTS (SELECT 1 FROM deliveries WHERE seq = ? AND token = ?)`;
@@ -343,10 +346,12 @@ const hasBeenPassed = `(d.lane IS NOT NULL AND (
   OR EXISTS (SELECT 1 FROM deliveries AS p WHERE p.seq > d.seq + 1000)))`;
 
 const insertReplays = createRowStatement(
-  9,
+  10,
   (values) =>
-    `INSERT INTO deliveries (id, event_seq, queue, lane, version, state, due_at, reason, lineage, origin, created_at)
-   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column1, 'replay', v.column9
+    `INSERT INTO deliveries (id, event_seq, queue, lane, version, version_rule, state, due_at, reason, lineage, origin,
+     created_at)
+   SELECT v.column1, e.seq, v.column3, v.column4, v.column5, v.column10, v.column6, v.column7, v.column8, v.column1, 'replay',
+     v.column9
    FROM (${values}) AS v CROSS JOIN events AS e ON e.id = v.column2 WHERE true
    ON CONFLICT (id) DO NOTHING`,
 );
@@ -361,11 +366,12 @@ export function planReplay(eventId: string, deliveries: readonly NewDelivery[], 
     eventId,
     delivery.queue,
     storableText(delivery.lane),
-    delivery.version ?? null,
+    delivery.version?.value ?? null,
     firstState(delivery),
     delivery.dueAt ?? at.now,
     storableText(delivery.parkedReason),
     at.now,
+    delivery.version?.rule ?? null,
   ]);
   const lanes = deliveries.map(({ queue, lane, version }) => ({
     queue,

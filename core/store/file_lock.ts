@@ -16,7 +16,15 @@ export interface FileLock {
  */
 export async function lockFile(path: string): Promise<FileLock | undefined> {
   const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
-  if (await file.tryLock(true)) return { release: () => file.close() };
+  if (await file.tryLock(true)) {
+    return {
+      release() {
+        // Closing alone leaves it with a child process that is just being made, until that runs its own program.
+        file.unlockSync();
+        file.close();
+      },
+    };
+  }
   file.close();
   return undefined;
 }

@@ -214,6 +214,13 @@ function toGate(queue: Selectable<QueuesTable>): Omit<QueueGate, "running"> {
   };
 }
 
+/** What the keys of refused replays count for the event that they repeat. */
+const refused = {
+  seen: sql<number>`(SELECT total(r.seen) FROM idempotency AS r WHERE r.event_id = e.id AND r.guarded = 2)`,
+  mismatches: sql<number>`(SELECT total(r.mismatches) FROM idempotency AS r WHERE r.event_id = e.id AND r.guarded = 2)`,
+  lastAt: sql<number | null>`(SELECT max(r.last_at) FROM idempotency AS r WHERE r.event_id = e.id AND r.guarded = 2)`,
+};
+
 // deno-lint-ignore explicit-function-return-type -- Kysely infers the row, no one could write it out
 function selectEvents(db: Kysely<Tables>) {
   return db.selectFrom("events as e")
@@ -224,7 +231,12 @@ function selectEvents(db: Kysely<Tables>) {
     )
     .select(["e.seq", "e.id", "e.source", "e.type", "e.idem_key", "e.time", "e.received_at", "e.replay_of"])
     .select(["e.duplicates", "e.mismatches", "e.last_duplicate_at"])
-    .select(["i.seen as key_seen", "i.mismatches as key_mismatches", "i.last_at as key_last_at"]);
+    .select(["i.seen as key_seen", "i.mismatches as key_mismatches", "i.last_at as key_last_at"])
+    .select([
+      refused.seen.as("refused_seen"),
+      refused.mismatches.as("refused_mismatches"),
+      refused.lastAt.as("refused_last_at"),
+    ]);
 }
 
 /** What a blocked delivery waits for: the lowest open one of its lane. */
@@ -285,9 +297,13 @@ function toEventRow(
   row: Awaited<ReturnType<ReturnType<typeof selectEvents>["executeTakeFirstOrThrow"]>>,
   deliveries: Partial<Record<DeliveryState, number>>,
 ): EventRow {
-  // What the key counts while it lives comes on top of what was counted before it left the event.
+  // What its keys count while they live comes on top of what was counted before they left the event.
   const repeats = (row.key_seen ?? 1) - 1;
-  const repeatedAt = repeats > 0 ? row.key_last_at! : undefined;
+  const repeatedAt = Math.max(
+    row.last_duplicate_at ?? 0,
+    row.refused_last_at ?? 0,
+    repeats > 0 ? row.key_last_at! : 0,
+  );
   return {
     seq: row.seq,
     id: row.id,
@@ -296,9 +312,9 @@ function toEventRow(
     idempotencyKey: row.idem_key ?? undefined,
     time: row.time ?? undefined,
     receivedAt: row.received_at,
-    duplicates: row.duplicates + repeats,
-    mismatches: row.mismatches + (row.key_mismatches ?? 0),
-    lastDuplicateAt: repeatedAt ?? row.last_duplicate_at ?? undefined,
+    duplicates: row.duplicates + repeats + row.refused_seen,
+    mismatches: row.mismatches + (row.key_mismatches ?? 0) + row.refused_mismatches,
+    lastDuplicateAt: repeatedAt === 0 ? undefined : repeatedAt,
     replayOf: row.replay_of ?? undefined,
     deliveries,
   };

@@ -6,16 +6,21 @@
 import type { Database, Statement } from "./database.ts";
 
 /** The schema version that this program reads and writes. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 /**
  * What a key has counted goes to its event when the key leaves it: it expires long before its event does, or the next
- * event takes it over. A trigger, so that an append without duplicates does nothing for it. Of a key that was yielded to
- * the event that it replays nothing is kept: nobody counts it there while it lives either.
+ * event takes it over. A trigger, so that an append without duplicates does nothing for it.
  */
 const keepCounts = `UPDATE events SET duplicates = duplicates + old.seen - 1, mismatches = mismatches + old.mismatches,
     last_duplicate_at = max(coalesce(last_duplicate_at, old.last_at), old.last_at)
   WHERE id = old.event_id AND idem_key = old.key`;
+
+/** The same, and all that a refused replay's key has counted: it is a repeat of that event from the first time on. */
+const keepAllCounts =
+  `UPDATE events SET duplicates = duplicates + old.seen - (old.guarded <> 2), mismatches = mismatches + old.mismatches,
+    last_duplicate_at = max(coalesce(last_duplicate_at, old.last_at), old.last_at)
+  WHERE id = old.event_id AND (idem_key = old.key OR old.guarded = 2)`;
 
 /**
  * Constraints repeat the state machine: a wrong query fails here instead of breaking order.
@@ -151,6 +156,29 @@ const migrations: readonly (readonly string[])[] = [[
 ], [
   `ALTER TABLE queues ADD COLUMN inline INTEGER NOT NULL DEFAULT 0`,
   `CREATE INDEX deliveries_suspect ON deliveries (queue, due_at, seq) WHERE state = 'ready' AND deaths > 0`,
+], [
+  // By which rule the versions until now were made, nobody knows: they are held against nothing any more.
+  `ALTER TABLE deliveries ADD COLUMN version_rule INTEGER`,
+  `DROP INDEX deliveries_version`,
+  `CREATE INDEX deliveries_version ON deliveries (queue, lane, version_rule, version)
+    WHERE version IS NOT NULL AND state = 'blocked'`,
+  `DROP TABLE marks`,
+  `CREATE TABLE marks (
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    lane TEXT NOT NULL,
+    rule INTEGER NOT NULL,
+    version REAL NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (queue, lane, rule)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX marks_at ON marks (at)`,
+  `CREATE INDEX idempotency_refused ON idempotency (event_id) WHERE guarded = 2`,
+  `DROP TRIGGER idempotency_deleted`,
+  `DROP TRIGGER idempotency_moved`,
+  `CREATE TRIGGER idempotency_deleted AFTER DELETE ON idempotency
+    WHEN old.seen > 1 OR old.guarded = 2 BEGIN ${keepAllCounts}; END`,
+  `CREATE TRIGGER idempotency_moved AFTER UPDATE OF event_id ON idempotency
+    WHEN (old.seen > 1 OR old.guarded = 2) AND old.event_id <> new.event_id BEGIN ${keepAllCounts}; END`,
 ]];
 
 /**

@@ -8,6 +8,7 @@ import type { Transition } from "../domain/delivery.ts";
 import type { Rate } from "../domain/duration.ts";
 import type { Event, HeaderMap } from "../domain/event.ts";
 import type { Outcome } from "../domain/outcome.ts";
+import type { EventVersion } from "../domain/route.ts";
 
 /** A verified request and the events in it, as the intake hands them over. All of it commits together. */
 export interface NewRequest {
@@ -47,7 +48,7 @@ export interface NewDelivery {
   readonly queue: QueueId;
   readonly lane?: string;
   /** For `skip_older`. */
-  readonly version?: number;
+  readonly version?: EventVersion;
   /** When it may first run; without it at once. */
   readonly dueAt?: number;
   /** Why it cannot run before a person has looked; without it the store decides between ready and blocked. */

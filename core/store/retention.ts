@@ -68,7 +68,8 @@ function expireKeys(submit: Submit, { now }: Terms): Promise<Step> {
 function expireMarks(submit: Submit, { now, retention }: Terms): Promise<Step> {
   return submit({
     statements: [{
-      sql: `DELETE FROM marks WHERE (queue, lane) IN (SELECT m.queue, m.lane FROM marks AS m WHERE m.at <= ?
+      sql:
+        `DELETE FROM marks WHERE (queue, lane, rule) IN (SELECT m.queue, m.lane, m.rule FROM marks AS m WHERE m.at <= ?
         AND NOT EXISTS (SELECT 1 FROM deliveries AS d
           WHERE d.queue = m.queue AND d.lane = m.lane AND d.lane IS NOT NULL AND d.finished_at IS NULL)
         ORDER BY m.at LIMIT ?)`,

@@ -47,7 +47,10 @@ export interface IdempotencyTable {
   /** How many of those had another body. */
   mismatches: number;
   last_at: number;
-  /** 1 where its source looks for the same content under another id; only these are in the index of contents. */
+  /**
+   * 1 where its source looks for the same content under another id; only these are in the index of contents. 2 where the
+   * event was refused for that: then `event_id` is the one that it repeats.
+   */
   guarded: number;
 }
 
@@ -82,6 +85,8 @@ export interface DeliveriesTable {
   queue: number;
   lane: string | null;
   version: number | null;
+  /** Which `skip_older` of which `order_by` it is a version by. */
+  version_rule: number | null;
   state: DeliveryState;
   due_at: number;
   executions: number;
@@ -111,10 +116,11 @@ export interface AttemptsTable {
   code_hash: string | null;
 }
 
-/** The version of the last delivery that finished in a lane. */
+/** The highest version of what finished in a lane, by each rule. */
 export interface MarksTable {
   queue: number;
   lane: string;
+  rule: number;
   version: number;
   at: number;
 }

@@ -47,7 +47,7 @@ Deno.test("match: a concurrency key makes that many sub-lanes, evenly dealt and 
 Deno.test("match: skip_older gives the delivery its version", () => {
   const decide = (evaluation: Evaluation) => match([makeRoute({ skipOlder: expression(evaluation) })], scope)[0]!;
   const seven = decide({ kind: "value", value: 7 });
-  assertEquals([seven.kind, "version" in seven && seven.version], ["matched", 7]);
+  assertEquals([seven.kind, "version" in seven && seven.version?.value], ["matched", 7]);
   const broken = decide({ kind: "value", value: "soon" });
   assertEquals([broken.kind, "reason" in broken && broken.reason.startsWith("skip_older: a version must be")], [
     "parked",

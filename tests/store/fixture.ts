@@ -46,6 +46,8 @@ export interface EventSpec extends Partial<Omit<NewEvent, "deliveries" | "idempo
   readonly lane?: string;
   readonly parkedReason?: string;
   readonly version?: number;
+  /** Which expressions the version is by. */
+  readonly versionRule?: number;
   readonly dueAt?: number;
 }
 
@@ -60,12 +62,19 @@ export function newRequest(specs: EventSpec | readonly EventSpec[], request: Par
     raw: new TextEncoder().encode("{}"),
     receivedAt: 1_000,
     configHash: "cfg",
-    events: list.map(({ key, queues = [], lane, parkedReason, version, dueAt, ...event }): NewEvent => ({
+    events: list.map(({ key, queues = [], lane, parkedReason, version, versionRule, dueAt, ...event }): NewEvent => ({
       id: uniqueId("evt"),
       type: "order.paid",
       idempotencyKey: key,
       sha256: "0".repeat(64),
-      deliveries: queues.map((queue) => ({ id: uniqueId("dlv"), queue, lane, parkedReason, version, dueAt })),
+      deliveries: queues.map((queue) => ({
+        id: uniqueId("dlv"),
+        queue,
+        lane,
+        parkedReason,
+        version: version === undefined ? undefined : { value: version, rule: versionRule ?? 1 },
+        dueAt,
+      })),
       ...event,
     })),
     ...request,

@@ -92,7 +92,10 @@ class Model {
     const open = this.deliveries.filter(({ state, lane }) => lane !== undefined && !finishedStates.includes(state));
     for (const delivery of open) {
       const head = open.find(({ lane }) => lane === delivery.lane);
-      if (delivery === head && delivery.state === "blocked") Object.assign(delivery, { state: "ready", dueAt: now });
+      if (delivery !== head || delivery.state !== "blocked") continue;
+      const waiting = this.deliveries.filter(({ state, dueAt }) => state === "ready" && dueAt < now);
+      delivery.dueAt = Math.max(delivery.dueAt, ...waiting.map(({ dueAt }) => dueAt + 1));
+      delivery.state = "ready";
     }
   }
 }

@@ -34,7 +34,8 @@ const ends = [settlement(claimed as Parameters<typeof settlement>[0], "succeeded
 const versioned = settlement({ ...claimed, version: 1 } as Parameters<typeof settlement>[0], "succeeded");
 const breaker = { failures: 3, openMs: 1, openMsMax: 2 };
 const limited = { queue: 1, limit: 10, concurrency: 5, rateLimit: { count: 1, perMs: 1_000 }, breaker };
-const followers = "d USING COVERING INDEX deliveries_version (queue=? AND lane=? AND version>? AND version<?)";
+const followers =
+  "d USING COVERING INDEX deliveries_version (queue=? AND lane=? AND version_rule=? AND version>? AND version<?)";
 
 /** Statement lists of every write, and the indexes that each must be seen to use. */
 const writes: readonly [name: string, statements: readonly Statement[], indexes: readonly string[]][] = [
@@ -89,10 +90,14 @@ const writes: readonly [name: string, statements: readonly Statement[], indexes:
     "e USING COVERING INDEX sqlite_autoindex_events_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",
   ]],
-  ["replay with skip_older", planReplay("e", [{ id: "y", queue: 1, lane: "l", version: 1 }], { now: 1 }).statements, [
-    "m USING PRIMARY KEY (queue=? AND lane=?)",
-    followers,
-  ]],
+  [
+    "replay with skip_older",
+    planReplay("e", [{ id: "y", queue: 1, lane: "l", version: { value: 1, rule: 1 } }], { now: 1 }).statements,
+    [
+      "m USING PRIMARY KEY (queue=? AND lane=?)",
+      followers,
+    ],
+  ],
   ["cancel", planEnd("x", { state: "cancelled", now: 1, reason: "" }).statements, [
     "deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)",
     "d USING COVERING INDEX deliveries_lane (queue=? AND lane=?)",

@@ -169,7 +169,9 @@ testInFolder("skip_older: the end of what runs below the mark of its lane leaves
   await before.store.close();
   // As a program did that let a replay through whenever its lane was empty.
   const database = openSqlite(`${folder}/weir.db`);
-  await database.write([statement("INSERT INTO marks (queue, lane, version, at) VALUES (?, 'a', 9, 1)", before.queue)]);
+  await database.write([
+    statement("INSERT INTO marks (queue, lane, rule, version, at) VALUES (?, 'a', 1, 9, 1)", before.queue),
+  ]);
   await database.close();
   const { store, queue } = await openWithQueue(fixture);
   await store.settle(settlement(await claimOne(store, queue), "succeeded"));

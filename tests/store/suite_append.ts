@@ -149,14 +149,44 @@ export const appendTests: Record<string, StoreTest> = {
     ]);
   },
 
-  async "append: a key that comes back to its event counts on from where it left"(fixture) {
+  async "append: a refused replay counts for the event that it repeats, and prolongs nothing"(fixture) {
     const { store } = await openWithQueue(fixture, { idempotencyMs: 500 });
-    const arrivals = [["k1", 1_000], ["k1", 1_100], ["k2", 1_400], ["k1", 1_600], ["k1", 1_700]] as const;
-    for (const [key, receivedAt] of arrivals) {
-      await store.append(newRequest({ key }, { receivedAt, replays: "refuse" }));
-    }
-    const rows = (await store.events({ limit: 10 })).rows;
-    assertEquals(rows.map(({ duplicates, lastDuplicateAt }) => [duplicates, lastDuplicateAt]), [[2, 1_700]]);
+    const answers: string[] = [];
+    const append = async (key: string, receivedAt: number, sha256 = "0".repeat(64)): Promise<void> => {
+      const [answer] = await store.append(newRequest({ key, sha256 }, { receivedAt, replays: "refuse" }));
+      answers.push(answer!.status);
+    };
+    const counted = async (): Promise<unknown> => {
+      const { rows } = await store.events({ limit: 10 });
+      return rows.map(({ idempotencyKey, duplicates, mismatches, lastDuplicateAt }) => [
+        idempotencyKey,
+        duplicates,
+        mismatches,
+        lastDuplicateAt,
+      ]);
+    };
+    await append("k1", 1_000);
+    await append("k1", 1_100);
+    await append("k2", 1_400); // a replay
+    await append("k2", 1_450, "1".repeat(64));
+    await append("k3", 1_600); // the window of k1 is over, and that of the replay is none
+    await append("k2", 1_650);
+    assertEquals(answers.splice(0), ["accepted", "duplicate", "duplicate", "duplicate", "accepted", "duplicate"]);
+    assertEquals(await counted(), [["k3", 0, 0, undefined], ["k1", 4, 1, 1_650]]);
+    await append("k2", 2_000); // taken over, and a replay of the other one now
+    await append("k2", 2_050);
+    assertEquals(answers, ["duplicate", "duplicate"]);
+    assertEquals(await counted(), [["k3", 2, 0, 2_050], ["k1", 4, 1, 1_650]]);
+  },
+
+  async "append: the key of a cron tick outlives every other"(fixture) {
+    const { store } = await openWithQueue(fixture, { idempotencyMs: 500 });
+    const tick = async (receivedAt: number): Promise<string> => {
+      const request = newRequest({ key: "2025-01-31T03:00:00.000Z" }, { receivedAt, cronAt: 1_000 });
+      return (await store.append(request))[0]!.status;
+    };
+    const day = 86_400_000;
+    assertEquals([await tick(1_000), await tick(6 * day), await tick(8 * day)], ["accepted", "duplicate", "accepted"]);
   },
 
   async "append: a key can be any text, and two keys stay two"(fixture) {

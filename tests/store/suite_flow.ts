@@ -50,6 +50,18 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals(turns, ["hot", "cold", undefined, "hot", "hot"]);
   },
 
+  async "claim: a lane's next is due whatever the clock says of whoever ended the one before"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await store.append(newRequest([1, 2, 3].map(() => ({ queues: [queue], lane: "a" }))));
+    const day = 86_400_000;
+    for (const finishedAt of [day, 1_900]) {
+      const { taken: [head] } = await claim(store, { queue, limit: 1 }, 2_000);
+      await store.settle(settlement(head!, "succeeded", { finishedAt }));
+    }
+    const { taken } = await claim(store, { queue, limit: 1 }, 2_000);
+    assertEquals(taken.map(({ lane }) => lane), ["a"]);
+  },
+
   async "claim: nothing of a paused queue, everything of it afterwards"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const name = { route: "orders", target: "" };

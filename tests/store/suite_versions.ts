@@ -94,13 +94,34 @@ export const versionTests: Record<string, StoreTest> = {
     assertEquals(await store.delivery("dlv_r3"), undefined);
   },
 
+  async "skip_older: what was reckoned by another rule is held against nothing"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const append = (version: number, versionRule: number): Promise<unknown> =>
+      store.append(newRequest({ queues: [queue], lane: "a", version, versionRule }));
+    await append(1_700_000_000_000, 1);
+    await append(1_800_000_000_000, 1);
+    await append(7, 2); // `skip_older` is another expression now
+    await append(6, 2);
+    const ran: (number | undefined)[] = [];
+    for (let i = 0; i < 4; i++) {
+      const [head] = await claimAll(store, queue);
+      if (head === undefined) break;
+      ran.push(head.version);
+      await store.settle(settlement(head, "succeeded"));
+    }
+    assertEquals(ran, [1_700_000_000_000, 1_800_000_000_000, 7]);
+    await append(1_750_000_000_000, 1); // an engine that has not reloaded yet
+    await append(8, 2);
+    assertEquals(await states(store), ["succeeded", "succeeded", "succeeded", "skipped", "skipped", "ready"]);
+  },
+
   async "replay: what is older than the mark of its lane is skipped, whether the lane is empty or busy"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     const old = newRequest({ queues: [queue], lane: "a", version: 1 });
     await store.append(old);
     const { id } = old.events[0]!;
     const replay = (made: string, version: number) =>
-      store.replay(id, [{ id: made, queue, lane: "a", version }], { now: 30_000 });
+      store.replay(id, [{ id: made, queue, lane: "a", version: { value: version, rule: 1 } }], { now: 30_000 });
     await store.settle(settlement(await claimOne(store, queue), "succeeded"));
     await store.append(newRequest({ queues: [queue], lane: "a", version: 5 }));
     await store.settle(settlement(await claimOne(store, queue), "succeeded"));
