@@ -13,6 +13,7 @@ import {
   type ScriptSpec,
 } from "../../core/plugin.ts";
 import { stampFile } from "./module_source.ts";
+import { createPlaces } from "./places.ts";
 import { type ProcessEnd, type ScriptProcess, startScriptProcess } from "./script_process.ts";
 import type { AttemptHead, AttemptSizes, HostMessage, LoadedFile, Verdict } from "./script_protocol.ts";
 
@@ -22,6 +23,8 @@ const lastMomentMs = 200;
 const stopGraceMs = 2_000;
 const doomedGraceMs = 1_000;
 const aloneMax = 10_000;
+/** Attempts that have a process each; more of them wait for their turn. */
+const aloneAtOnceMax = 8;
 const encoder = new TextEncoder();
 
 /** One process and the attempts in it. */
@@ -35,6 +38,8 @@ interface Slot {
   checked: boolean;
   /** Takes no further attempt and ends with its last one. */
   retired: boolean;
+  /** It was killed because something in it spun. */
+  brokenUp?: boolean;
 }
 
 interface Running {
@@ -46,6 +51,10 @@ interface Running {
   /** It did not return and its process was killed for it. */
   culprit?: boolean;
   timedOut?: boolean;
+  /** Its handler has been called; known of all in a process as soon as one of them is told to stop. */
+  begun?: boolean;
+  /** Its worker has heard that it is to stop, so nothing spins there. */
+  heard?: boolean;
   stopping?: boolean;
   cancelTimer: () => void;
 }
@@ -60,6 +69,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   const slots = new Set<Slot>();
   // Deliveries for which a process had to be killed; the next time they harm nobody but themselves.
   const alone = new Set<string>();
+  const alonePlaces = createPlaces(aloneAtOnceMax);
   // A handler is warned shortly before its time is over.
   const graceMs = Math.min(2_000, spec.timeoutMs / 10);
   const timedOut = failed(`timed out after ${formatDuration(spec.timeoutMs)}`);
@@ -70,11 +80,22 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   return { run, close };
 
   function run(attempt: Attempt, stop: AbortSignal): Promise<AttemptReport> {
-    if (closed || stop.aborted) return Promise.resolve({ outcome: interrupted("the engine is stopping") });
-    const isAlone = attempt.suspect || alone.has(attempt.deliveryId);
-    const slot = isAlone ? openSlot() : shared = freshSlot(shared);
-    slot.retired ||= isAlone;
+    if (attempt.suspect || alone.has(attempt.deliveryId)) return runAlone(attempt, stop);
+    if (closed || stop.aborted) return Promise.resolve(notBegun);
+    const slot = shared = freshSlot(shared);
     return new Promise((resolve) => begin(slot, attempt, { stop, resolve }));
+  }
+
+  async function runAlone(attempt: Attempt, stop: AbortSignal): Promise<AttemptReport> {
+    await alonePlaces.take();
+    if (closed || stop.aborted) {
+      alonePlaces.giveBack();
+      return notBegun;
+    }
+    const slot = openSlot();
+    slot.retired = true;
+    slot.process.ended.then(() => alonePlaces.giveBack());
+    return await new Promise((resolve) => begin(slot, attempt, { stop, resolve }));
   }
 
   async function close(): Promise<void> {
@@ -157,8 +178,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       running.timedOut = true;
       abort(slot, id, `the attempt times out in ${formatDuration(graceMs)}`);
       arm(graceMs, () => {
-        running.verdict ??= timedOut;
-        arm(lastMomentMs, () => condemn(slot, id, timedOut));
+        if (running.heard) running.verdict ??= timedOut;
+        arm(lastMomentMs, () => running.heard ? condemn(slot, id, timedOut) : breakUp(slot, id));
       });
     });
   }
@@ -178,6 +199,23 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
     slot.process.kill();
   }
 
+  /**
+   * Kills a process whose worker does not hear us any more: one of the handlers in it spins, and the time of the others
+   * went by without them. If several have begun, nobody knows which it is, and each has a process to itself the next time.
+   */
+  function breakUp(slot: Slot, id: number): void {
+    const begun = [...slot.running].filter(([, running]) => running.begun);
+    if (begun.length === 0) return condemn(slot, id, timedOut); // it never came so far
+    if (begun.length === 1 && begun[0]![1].timedOut) return condemn(slot, begun[0]![0], timedOut);
+    for (const [, running] of begun) {
+      running.verdict ??= interrupted("its process stood still and was killed; the next time it runs alone");
+      remember(running.attempt.deliveryId);
+    }
+    slot.retired = true;
+    slot.brokenUp = true;
+    slot.process.kill();
+  }
+
   function remember(deliveryId: string): void {
     if (alone.size >= aloneMax) alone.delete(alone.values().next().value!);
     alone.add(deliveryId);
@@ -188,11 +226,18 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       slot.files = message.files;
       slot.codeHash = message.codeHash;
     } else if (message.kind === "broken") slot.retired = true;
-    else if (message.kind === "output" || message.kind === "doomed" || message.kind === "done") {
+    else if (message.kind === "begun") {
+      for (const id of message.ids) {
+        const running = slot.running.get(id);
+        if (running !== undefined) running.begun = true;
+      }
+    } else if (message.kind === "output" || message.kind === "doomed" || message.kind === "done") {
       const running = slot.running.get(message.id);
       if (running === undefined) return;
-      if (message.kind === "output") running.output = message.output;
-      else if (message.kind === "doomed") doom(slot, message.id, message.reason);
+      if (message.kind === "output") {
+        running.output = message.output;
+        running.heard = true;
+      } else if (message.kind === "doomed") doom(slot, message.id, message.reason);
       else {
         running.output = message.output;
         running.finish(running.verdict ?? judge(message, running), slot.codeHash);
@@ -221,7 +266,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   /** The process is gone: everything that was in it gets its outcome now. */
   function mourn(slot: Slot, end: ProcessEnd): void {
     slots.delete(slot);
-    const wasKilled = closed || [...slot.running.values()].some((running) => running.culprit);
+    const wasKilled = closed || slot.brokenUp || [...slot.running.values()].some((running) => running.culprit);
     slot.retired = true;
     for (const running of [...slot.running.values()]) {
       running.finish(running.verdict ?? outcomeOfDeath(end, wasKilled), slot.codeHash);
@@ -235,6 +280,8 @@ function outcomeOfDeath(end: ProcessEnd, wasKilled: boolean): Outcome {
   if (!end.started) return failed(`could not start the handler's process: ${end.reason}`);
   return { kind: "failed", reason: end.reason, died: true };
 }
+
+const notBegun: AttemptReport = { outcome: interrupted("the engine is stopping") };
 
 function failed(reason: string): Outcome {
   return { kind: "failed", reason };

@@ -11,6 +11,7 @@ import { createFrameDecoder, createFrameWriter, type Frame, type SendMessage, wr
 import { createRing, createRingReader } from "./report_ring.ts";
 import { createModuleSources, type ModuleSources } from "./module_source.ts";
 import {
+  attemptPlaces,
   type EngineMessage,
   type HostMessage,
   type HostSetup,
@@ -133,8 +134,12 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
   const readRing = createRingReader(ring);
   const modules = new MessageChannel();
   const bell = new SharedArrayBuffer(4);
+  const begun = new Uint8Array(new SharedArrayBuffer(attemptPlaces + 1)); // the last one is for those who find none free
   const nonces = new Map<number, string>();
   const ids = new Map<string, number>();
+  /** Where the worker says that it has begun, of each attempt that has not ended. */
+  const places = new Map<number, number>();
+  const freePlaces = Array.from({ length: attemptPlaces }, (_, place) => place);
   let toldCount = 0;
   let looking = false;
 
@@ -165,6 +170,7 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
   const workerSetup: WorkerSetup = {
     port: commands.port2,
     ring,
+    begun: begun.buffer,
     sources: { port: modules.port2, bell },
     route: setup.route,
     fileUrl,
@@ -205,7 +211,19 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
     if (report.kind === "output") return send({ kind: "output", id, output: clip(report.output, outputCharsMax * 2) });
     ids.delete(report.nonce);
     nonces.delete(id);
+    leavePlace(id);
     send({ kind: "done", id, ...soundVerdict(report) });
+  }
+
+  function hasBegun(id: number): boolean {
+    const place = places.get(id)!;
+    return place < attemptPlaces && Atomics.load(begun, place) === 1;
+  }
+
+  function leavePlace(id: number): void {
+    const place = places.get(id)!;
+    places.delete(id);
+    if (place < attemptPlaces) freePlaces.push(place);
   }
 
   function tellLoaded(modules: ModuleSources): void {
@@ -230,10 +248,16 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
       const nonce = crypto.randomUUID();
       nonces.set(id, nonce);
       ids.set(nonce, id);
-      return [{ kind, nonce, headBytes, rawBytes, itemBytes }];
+      const place = freePlaces.shift() ?? attemptPlaces;
+      places.set(id, place);
+      Atomics.store(begun, place, 0);
+      return [{ kind, nonce, place, headBytes, rawBytes, itemBytes }];
     }
     // Before a kill there is always an abort: now is the time to save what has ended.
-    if (message.kind === "abort") collect();
+    if (message.kind === "abort") {
+      collect();
+      send({ kind: "begun", ids: [...places.keys()].filter(hasBegun) });
+    }
     const nonce = message.kind === "abort" ? nonces.get(message.id) : undefined;
     return message.kind === "abort" && nonce !== undefined ? [{ kind: "abort", nonce, reason: message.reason }] : [];
   }

@@ -68,8 +68,10 @@ export type HostMessage =
   | ({ readonly kind: "done"; readonly id: number } & Verdict)
   /** The attempt has failed already, although its handler may still be running. */
   | { readonly kind: "doomed"; readonly id: number; readonly reason: string }
-  /** What an attempt has printed so far. */
+  /** What an attempt that was told to stop has printed so far; a worker that spins has no time to say so. */
   | { readonly kind: "output"; readonly id: number; readonly output: string }
+  /** Which attempts have begun and not ended, whenever one is told to stop: only they can be what keeps the worker busy. */
+  | { readonly kind: "begun"; readonly ids: readonly number[] }
   /** The process is about to end itself. */
   | { readonly kind: "dying"; readonly reason: string; readonly engineLost: boolean };
 
@@ -87,6 +89,8 @@ export interface WorkerSetup {
   readonly port: MessagePort;
   /** Takes reports as JSON texts; whatever comes on `port` tells the host to look. */
   readonly ring: SharedArrayBuffer;
+  /** A byte for each attempt at work, set when its handler is called: what spins cannot say any more that it has begun. */
+  readonly begun: SharedArrayBuffer;
   readonly sources: SourceBridge;
   readonly route: string;
   readonly fileUrl: string;
@@ -108,7 +112,7 @@ export interface WorkerOrders {
 
 /** One order; `nonce` is known to the host and the worker only. */
 export type WorkerCommand =
-  | ({ readonly kind: "run"; readonly nonce: string } & AttemptSizes)
+  | ({ readonly kind: "run"; readonly nonce: string; readonly place: number } & AttemptSizes)
   | { readonly kind: "abort"; readonly nonce: string; readonly reason: string };
 
 /** Worker to host. */
@@ -117,6 +121,9 @@ export type WorkerReport =
   | { readonly kind: "doomed"; readonly nonce: string; readonly reason: string }
   | { readonly kind: "output"; readonly nonce: string; readonly output: string }
   | { readonly kind: "broken" };
+
+/** How many attempts a worker can have at work; beyond it nobody knows which of them have begun. */
+export const attemptPlaces = 1_024;
 
 /** The host's answer to a request for a module. */
 export type ModuleSource =

@@ -35,6 +35,7 @@ interface Running {
   readonly output: AttemptOutput;
   readonly abort: AbortController;
   readonly sizes: AttemptSizes;
+  readonly place: number;
   /** Head, request and item end to end. */
   readonly bytes: Uint8Array;
   ended: boolean;
@@ -58,6 +59,7 @@ const hopsMax = 16;
 // Taken before the handler is loaded: what it rewrites must neither see nor change what is another attempt's.
 const decode = TextDecoder.prototype.decode.bind(new TextDecoder());
 const { apply } = Reflect;
+const { store } = Atomics;
 const { subarray, slice } = Uint8Array.prototype;
 const part = (bytes: Uint8Array, from: number, to: number): Uint8Array => apply(subarray, bytes, [from, to]);
 const { parse, stringify } = JSON;
@@ -78,6 +80,7 @@ function serveAttempts(setup: WorkerSetup): void {
   const place: HandlerPlace = setup;
   const post = setup.port.postMessage.bind(setup.port);
   const write = createRingWriter(setup.ring);
+  const begun = new Uint8Array(setup.begun);
   /** What has not been done yet, the next first. */
   let first: Order | undefined;
   let last: Order | undefined;
@@ -152,7 +155,7 @@ function serveAttempts(setup: WorkerSetup): void {
     const { nonce } = command;
     if (command.kind === "abort") return abort(nonce, command.reason);
     const fresh = { output: createAttemptOutput(), abort: new AbortController(), ended: false };
-    const attempt: Running = { nonce, sizes: command, bytes, ...fresh };
+    const attempt: Running = { nonce, sizes: command, place: command.place, bytes, ...fresh };
     run(attempt);
     for (let hop = 0; hop < hopsMax && !attempt.ended; hop++) await undefined;
   }
@@ -184,6 +187,7 @@ function serveAttempts(setup: WorkerSetup): void {
     try {
       const handle = loaded ?? await load();
       const { head, event } = readAttempt(attempt);
+      store(begun, attempt.place, 1);
       const { text, note } = resultText(await handle(event, createContext(attempt, head)));
       if (note !== undefined) attempt.output.write(`${note}\n`);
       return { outcome: "succeeded", text };

@@ -278,6 +278,46 @@ Deno.test("createScriptRunner: a killed attempt's neighbours are interrupted, an
   });
 });
 
+Deno.test("createScriptRunner: who had not begun when another began to spin is interrupted, and need not run alone", async () => {
+  const handler = `export default (event) => {
+    if (event.body.spin) for (;;);
+    return "done";
+  };`;
+  await withHandler({ files: { "handler.ts": handler }, timeoutMs: 2_000 }, async (rig) => {
+    const bodies = [{ spin: true }, {}, {}];
+    const [spinning, one, two] = await Promise.all(
+      bodies.map((body, at) => rig.run({ deliveryId: `dlv_${at}` }, { body })),
+    );
+    assertEquals(spinning!.outcome, { kind: "failed", reason: "timed out after 2s" });
+    assertEquals([one!.outcome.kind, two!.outcome.kind], ["interrupted", "interrupted"]);
+    const again = await Promise.all([1, 2].map((at) => rig.run({ deliveryId: `dlv_${at}` }, { body: {} })));
+    assertEquals([again.map(resultOf), rig.pids().length], [[`"done"`, `"done"`], 1]);
+  });
+});
+
+Deno.test("createScriptRunner: of several that had begun nobody is blamed for the one that spins, and each runs alone", async () => {
+  const handler = `export default async (event) => {
+    if (event.body.spin) for (;;);
+    if (event.body.wait) await new Promise((resolve) => setTimeout(resolve, 500));
+    return "done";
+  };`;
+  await withHandler({ files: { "handler.ts": handler }, timeoutMs: 2_000 }, async (rig) => {
+    const runBoth = () => [
+      rig.run({ deliveryId: "dlv_waits" }, { body: { wait: true } }),
+      rig.run({ deliveryId: "dlv_spins" }, { body: { spin: true } }),
+    ];
+    const first = await Promise.all(runBoth());
+    const reason = "its process stood still and was killed; the next time it runs alone";
+    assertEquals(first.map(({ outcome }) => outcome), [{ kind: "interrupted", reason }, {
+      kind: "interrupted",
+      reason,
+    }]);
+    const [waits, spins] = await Promise.all(runBoth());
+    assertEquals(resultOf(waits!), `"done"`);
+    assertEquals(spins!.outcome, { kind: "failed", reason: "timed out after 2s" });
+  });
+});
+
 for (const ends of ["return event.body.n;", "return (async () => event.body.n)();", "throw event.body.n;"]) {
   Deno.test(`createScriptRunner: who ends by \`${ends}\` is reported though the one that came with it spins`, async () => {
     const handler = `export default (event) => {
