@@ -10,6 +10,7 @@ import { lostReason } from "../../core/store/recovery.ts";
 import type { Evidence, Fact, Queue } from "./evidence.ts";
 import type { Move, Told } from "./journal.ts";
 import { operatorPauses } from "./operator.ts";
+import { versionScales } from "./work.ts";
 import type { Finding } from "./world.ts";
 
 type Report = (name: string, detail: string) => void;
@@ -121,11 +122,14 @@ function judgeRate({ policy: { rateLimit } }: Queue, { hasJumped }: Evidence, re
 /** What is older than something that finished in its lane does not begin, unless somebody asked for it by name. */
 function judgeVersions({ policy: { skipsOlder } }: Queue, { erases }: Evidence, report: Report) {
   const newest = new Map<string, number>();
-  return ({ from, to }: Move, { id, lane, origin, body: { version } }: Fact): void => {
+  return ({ from, to }: Move, { id, lane, origin, version, body }: Fact): void => {
     // What was erased has taken its mark along.
     if (!skipsOlder || erases || lane === null || origin !== "event") return;
-    const best = newest.get(lane) ?? -Infinity;
-    if (from === "running" && (to === "succeeded" || to === "dead")) newest.set(lane, Math.max(best, version));
+    const scale = versionScales.findIndex((versionOf) => versionOf(body.version) === version);
+    if (version === null || scale === -1) return report("WRONG-VERSION", `${id} has ${version} for ${body.version}`);
+    const place = `${lane} by scale ${scale}`;
+    const best = newest.get(place) ?? -Infinity;
+    if (from === "running" && (to === "succeeded" || to === "dead")) newest.set(place, Math.max(best, version));
     if (from === "blocked" && to === "ready" && version < best) {
       report("STALE", `${id} of version ${version} begins in ${lane}, where version ${best} has finished`);
     }

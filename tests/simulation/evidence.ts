@@ -16,6 +16,8 @@ export interface Fact {
   readonly queue: Queue;
   readonly lane: string | null;
   readonly origin: "event" | "redelivery" | "replay";
+  /** What the log holds others against, where its route asks for that. */
+  readonly version: number | null;
   readonly body: SimulatedBody;
 }
 
@@ -67,14 +69,14 @@ export async function gatherEvidence(world: World, runs: ReadonlyMap<string, Ran
   }
   const facts = new Map<number, Fact>();
   const rows = await read(
-    `SELECT d.seq, d.id, d.queue, d.lane, d.origin, coalesce(e.item, CAST(r.raw AS TEXT)) AS body FROM all_deliveries AS d
+    `SELECT d.seq, d.id, d.queue, d.lane, d.origin, d.version, coalesce(e.item, CAST(r.raw AS TEXT)) AS body FROM all_deliveries AS d
       JOIN all_events AS e ON e.seq = d.event_seq JOIN all_requests AS r ON r.id = e.request_id`,
   );
   for (const row of rows) {
     const queue = queues.get(Number(row.queue));
     if (queue === undefined) continue;
-    const { id, lane, origin } = row as unknown as Fact;
-    facts.set(Number(row.seq), { id, queue, lane, origin, body: JSON.parse(String(row.body)) });
+    const { id, lane, origin, version } = row as unknown as Fact;
+    facts.set(Number(row.seq), { id, queue, lane, origin, version, body: JSON.parse(String(row.body)) });
   }
   return {
     entries: await readJournal(disk),

@@ -83,8 +83,12 @@ export async function checkFinally(
 
   const rows = await readAll(
     disk,
-    `SELECT d.id, d.state, d.executions, d.failures, d.reason, q.route,
+    `WITH versioned AS MATERIALIZED (
+        SELECT v.seq, v.version = json_extract(coalesce(e.item, CAST(r.raw AS TEXT)), '$.version') AS on_first_scale
+        FROM all_deliveries AS v JOIN all_events AS e ON e.seq = v.event_seq JOIN all_requests AS r ON r.id = e.request_id)
+      SELECT d.id, d.state, d.executions, d.failures, d.reason, q.route,
       EXISTS (SELECT 1 FROM all_deliveries AS n WHERE n.queue = d.queue AND n.lane = d.lane AND n.version > d.version
+        AND (SELECT on_first_scale FROM versioned WHERE seq = n.seq) = (SELECT on_first_scale FROM versioned WHERE seq = d.seq)
         AND n.finished_at IS NOT NULL AND n.state IN ('succeeded', 'dead')) AS outdated,
       (SELECT count(*) FROM all_attempts AS a WHERE a.delivery = d.seq) AS attempts,
       (SELECT count(*) FROM all_attempts AS a WHERE a.delivery = d.seq AND a.outcome = 'failed'

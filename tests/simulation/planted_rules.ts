@@ -144,6 +144,11 @@ export const plantedRules: readonly PlantedBug[] = [
     store: appending((delivery) => ({ ...delivery, version: undefined })),
   },
   {
+    name: "versions of one rule held against those of another",
+    seed: 125,
+    store: appending((delivery) => ({ ...delivery, version: delivery.version && { ...delivery.version, rule: 0 } })),
+  },
+  {
     name: "retried ten times later",
     seed: 0,
     store: moving(({ transition, attempt }) =>

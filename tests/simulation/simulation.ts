@@ -27,7 +27,7 @@ import { createOperator } from "./operator.ts";
 import { createSenders } from "./senders.ts";
 import { createMachine } from "./simulated_engine.ts";
 import { drawSwarm, lossMs, type Swarm } from "./swarm.ts";
-import { createWorkshop, type SimulatedBody } from "./work.ts";
+import { createWorkshop, type SimulatedBody, versionScales } from "./work.ts";
 import { epochMs, type Finding, type World } from "./world.ts";
 
 export type { Finding };
@@ -181,13 +181,14 @@ async function loadConfigs(swarm: Swarm): Promise<Config[]> {
     if (!loaded.ok) {
       throw new TypeError(`the simulation's own configuration is not valid: ${Deno.inspect(loaded.issues)}`);
     }
-    configs.push(withPolicies(loaded.config, swarm));
+    configs.push(withPolicies(loaded.config, swarm, versionOn(configs.length % versionScales.length)));
   }
   return configs;
 }
 
 /** Adds what the world asks of each route, and a retention shorter than a file may ask for. */
-function withPolicies(config: Config, { policies, retention = config.retention }: Swarm): Config {
+function withPolicies(config: Config, swarm: Swarm, version: Expression): Config {
+  const { policies, retention = config.retention } = swarm;
   const routes = config.routes.map((route): Route => {
     const { onExhausted, delayMs, priority, skipsOlder, keyLimit, rateLimit, breaker } = policies[route.name]!;
     const keyed = keyLimit !== undefined && route.orderBy !== undefined;
@@ -205,10 +206,13 @@ function withPolicies(config: Config, { policies, retention = config.retention }
   return { ...config, routes, retention };
 }
 
-const version: Expression = {
-  text: "body.version",
-  evaluate: ({ body }) => ({ kind: "value", value: (body as SimulatedBody).version }),
-};
+/** A reload changes what a version is: what was reckoned otherwise says nothing. */
+function versionOn(scale: number): Expression {
+  const evaluate: Expression["evaluate"] = ({ body }) => {
+    return { kind: "value", value: versionScales[scale]!((body as SimulatedBody).version) };
+  };
+  return { text: `version on scale ${scale}`, evaluate };
+}
 
 async function removeLog(path: string): Promise<void> {
   for (const suffix of ["", "-wal", "-shm"]) {

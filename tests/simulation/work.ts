@@ -22,6 +22,12 @@ export interface SimulatedBody {
   readonly version: number;
 }
 
+/** What `skip_older` makes of a body's version, in one configuration and in the next: one runs up where the other runs down. */
+export const versionScales: readonly ((version: number) => number)[] = [
+  (version) => version,
+  (version) => 20.5 - version,
+];
+
 /** One call of a handler or a target. */
 interface Call {
   readonly queue: string;
