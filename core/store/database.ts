@@ -29,6 +29,11 @@ export interface Database {
   read(statement: Statement): Promise<Result>;
   /** All or nothing, durable when it resolves. One result per statement. */
   write(batch: readonly Statement[]): Promise<Result[]>;
+  /**
+   * Takes the WAL of a local file into it, so that pages which were given back leave the disk; a server sees to that
+   * itself and has none. It waits for nobody: false while somebody reads what would have to go.
+   */
+  checkpoint?(): Promise<boolean>;
   close(): Promise<void>;
 }
 

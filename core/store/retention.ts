@@ -29,6 +29,7 @@ export type Expire = (terms: Terms) => Promise<Expired>;
  */
 export function createExpiry(database: Database, options: { submit: Submit; isFile: boolean }): Expire {
   const { submit, isFile } = options;
+  const shrink = createShrink(database, submit);
   let sweeps = createSweeps(database, submit);
   let sweptAt: number | undefined;
   let at = 0;
@@ -38,7 +39,7 @@ export function createExpiry(database: Database, options: { submit: Submit; isFi
       () => expireKeys(submit, terms),
       () => expireMarks(submit, terms),
       ...sweeps.map((sweep) => () => sweep(terms)),
-      ...(isFile ? [() => shrinkFile(database, submit)] : []),
+      ...(isFile ? [shrink] : []),
     ];
     const turn = at;
     at = (turn + 1) % stages.length; // at once: a stage that fails must not keep the others from their turn
@@ -79,8 +80,22 @@ function expireMarks(submit: Submit, { now, retention }: Terms): Promise<Step> {
   });
 }
 
+/**
+ * Gives free pages back, and at the end takes the WAL into the file: only then is the file shorter, and the checkpoints
+ * that SQLite makes by itself come with writes, of which a log that is closed for want of space has hardly any.
+ */
+function createShrink(database: Database, submit: Submit): () => Promise<Step> {
+  let isOwed = false; // if it dies here, the next start takes the WAL into the file
+  return async () => {
+    const step = await givePages(database, submit);
+    if (step.more) isOwed = true;
+    else if (isOwed && await database.checkpoint?.()) isOwed = false;
+    return step;
+  };
+}
+
 /** Some free pages stay: a log in balance would otherwise shrink and grow all day. */
-async function shrinkFile(database: Database, submit: Submit): Promise<Step> {
+async function givePages(database: Database, submit: Submit): Promise<Step> {
   const { rows: [free] } = await database.read({
     sql: `SELECT freelist_count * page_size - ? AS bytes FROM pragma_freelist_count(), pragma_page_size()`,
     parameters: [freeBytesKept],

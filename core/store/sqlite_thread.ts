@@ -71,6 +71,10 @@ class SqliteThread implements ThreadedDatabase {
     return this.ask({ kind: "write", batch });
   }
 
+  async checkpoint(): Promise<boolean> {
+    return (await this.ask({ kind: "checkpoint" }))[0]!.changes === 1;
+  }
+
   async close(): Promise<void> {
     // The end of a thread closes its database and with that takes the WAL into the file, which after a disk failure could
     // be a broken one: then the thread stays until the process ends, and the next start recovers.

@@ -11,6 +11,7 @@ export type Order =
   | { readonly kind: "open"; readonly path: string; readonly readOnly?: boolean }
   | { readonly kind: "read"; readonly statement: Statement }
   | { readonly kind: "write"; readonly batch: readonly Statement[] }
+  | { readonly kind: "checkpoint" }
   | { readonly kind: "close" };
 
 /**
@@ -47,6 +48,8 @@ async function obey(order: Order): Promise<readonly Result[]> {
       return [await database!.read(order.statement)];
     case "write":
       return await database!.write(order.batch);
+    case "checkpoint":
+      return [{ rows: [], changes: await database!.checkpoint!() ? 1 : 0 }];
     case "close":
       await database!.close();
       return [];

@@ -3,16 +3,18 @@
  * a log, exactly what is old goes.
  */
 
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals } from "@std/assert";
 import { defaultRetention } from "../../core/domain/config.ts";
 import { eraseBytesMax, eraseRowsMax, takeBatch } from "../../core/store/erase.ts";
 import { ownLog } from "../../core/store/open.ts";
 import { freeBytesKept } from "../../core/store/retention.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
+import type { Store } from "../../core/store/store.ts";
 import { createRandom } from "../support/seeded_random.ts";
 import { claimAll, newRequest, settlement, uniqueId } from "./fixture.ts";
 import { expireAll } from "./suite_retention.ts";
-import { readOne, statement, testInFolder } from "./temporary_log.ts";
+import { open, readOne, statement, testInFolder } from "./temporary_log.ts";
 
 Deno.test("takeBatch: from the front, within both limits, and at least one", () => {
   const cases: [rows: [number, number][], taken: number][] = [
@@ -56,6 +58,45 @@ testInFolder("expire: free pages go back to the disk in steps, all but a reserve
   const { size } = await Deno.stat(`${folder}/weir.db`);
   assert(size > freeBytesKept * 0.9 && size < freeBytesKept * 1.2, `the file has ${size} bytes`);
 });
+
+/** Fills a log until there is something to give back, purges all of it, and runs one round of retention. */
+async function fillAndPurge(store: Store): Promise<void> {
+  const megabytes = 2 * freeBytesKept / 1_048_576;
+  for (let i = 0; i < megabytes; i++) {
+    await store.append(newRequest({}, { raw: new Uint8Array(1_048_576).fill(i) }));
+  }
+  for (let next: number | undefined = 0; next !== undefined;) {
+    ({ next } = await store.purge({}, { now: 2_000, after: next }));
+  }
+  await expireAll(store, 2_000);
+}
+
+testInFolder("expire: what a purge freed has left the disk after a round, while the log is open", async (folder) => {
+  const store = await open(folder);
+  const size = async (file: string) => (await Deno.stat(`${folder}/${file}`)).size;
+  await fillAndPurge(store);
+  assert(await size("weir.db") < freeBytesKept * 1.1, `the file has ${await size("weir.db")} bytes`);
+  assertEquals(await size("weir.db-wal"), 0);
+  await store.close();
+});
+
+testInFolder(
+  "expire: somebody who reads delays only the end of a round; the next one makes up for it",
+  async (folder) => {
+    const store = await open(folder);
+    const wal = async () => (await Deno.stat(`${folder}/weir.db-wal`)).size;
+    const reader = new DatabaseSync(`${folder}/weir.db`, { readOnly: true });
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM events").get();
+    await fillAndPurge(store);
+    assert(await wal() > 0);
+    await store.append(newRequest({}));
+    reader.close();
+    await expireAll(store, 2_000);
+    assertEquals(await wal(), 0);
+    await store.close();
+  },
+);
 
 testInFolder("expire, purge: every statement is searched by index", async (folder) => {
   const database = openSqlite(`${folder}/weir.db`);
