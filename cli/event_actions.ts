@@ -49,18 +49,22 @@ export async function purge(ids: readonly string[], options: EventsOptions): Pro
   const { dryRun = false } = options;
   const call = { ...selection(ids, options), dryRun };
   const client = await connect(options);
-  const sum = { events: 0, deliveries: 0, running: 0 };
+  const sum = { events: 0, deliveries: 0, unfinished: 0, running: 0 };
   for (let next: EventsCall | undefined = call; next !== undefined;) {
-    const { events, deliveries, running, next: after, ...end }: PurgeAnswer = await client.purge(next);
+    const { events, deliveries, unfinished, running, next: after, ...end }: PurgeAnswer = await client.purge(next);
     sum.events += events;
     sum.deliveries += deliveries;
+    sum.unfinished += unfinished;
     sum.running += running;
     if (after === undefined) break;
     next = { ...nextCall(call, end), after };
   }
   if (options.json) printJson({ ...sum, dryRun });
   else {
-    print(`${count(sum.events, "event")} with ${sum.deliveries} deliveries ${dryRun ? "would be erased" : "erased"}`);
+    const deliveries = count(sum.deliveries, "delivery", "deliveries");
+    const unfinished = sum.unfinished === 0 ? "" : `, ${sum.unfinished} of them not finished,`;
+    const verb = dryRun ? "would be erased" : "erased";
+    print(`${count(sum.events, "event")} with ${deliveries}${unfinished} ${verb}`);
     if (sum.running > 0) print(`${count(sum.running, "event")} stay: something of theirs runs`);
   }
   return 0;

@@ -91,8 +91,8 @@ export function describeDuration(ms: number): string {
 }
 
 /** `1 route`, `2 routes`. */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+export function count(n: number, noun: string, plural = `${noun}s`): string {
+  return `${n} ${n === 1 ? noun : plural}`;
 }
 
 /** Date and time in the zone of whoever looks, to the second. */

@@ -43,12 +43,13 @@ export interface PurgeOptions {
 /** Erases what a filter describes, or a piece of it. */
 export async function purge(request: PurgeRequest, { store, clock, wake }: PurgeOptions): Promise<PurgeAnswer> {
   const { filter, dryRun, before = await readEventsEnd(store) } = request;
-  const sum = { events: 0, deliveries: 0, running: 0 };
+  const sum = { events: 0, deliveries: 0, unfinished: 0, running: 0 };
   let next = request.after;
   for (let batches = 1;; batches++) {
     const done = await store.purge(filter, { now: clock.now(), after: next, before, dryRun });
     sum.events += done.events;
     sum.deliveries += done.deliveries;
+    sum.unfinished += done.unfinished;
     sum.running += done.running;
     next = done.next;
     if (!dryRun && done.deliveries > 0) wake();

@@ -160,6 +160,7 @@ export const replayedSchema: z.ZodType<Replayed> = z.strictObject({
 export const purgedSchema: z.ZodType<PurgeAnswer> = z.strictObject({
   events: count,
   deliveries: count,
+  unfinished: count.openapi({ description: "of these deliveries, those that had not come to their end" }),
   running: count,
   next: count.optional(),
   before: count,

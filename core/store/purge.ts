@@ -37,6 +37,8 @@ export interface PurgeAt {
 export interface Purged {
   readonly events: number;
   readonly deliveries: number;
+  /** Of these deliveries: work that was acknowledged and had not come to its end. */
+  readonly unfinished: number;
   /** Events that stay because something of theirs runs. */
   readonly running: number;
   /** There may be more: go on after this position. */
@@ -47,6 +49,7 @@ export interface Purged {
 interface Looked extends Weight, DoomedEvent {
   readonly fits: 0 | 1;
   readonly deliveries: number;
+  readonly unfinished: number;
   readonly running: 0 | 1;
 }
 
@@ -61,9 +64,11 @@ export async function purgeBatch(
   const free = fitting.filter(({ running }) => running === 0);
   const taken = at.dryRun ? free : takeBatch(free);
   const last = taken.length < free.length ? taken.at(-1)! : looked.at(-1);
+  const sum = (of: "deliveries" | "unfinished") => taken.reduce((total, event) => total + event[of], 0);
   const counted = {
     events: taken.length,
-    deliveries: taken.reduce((sum, { deliveries }) => sum + deliveries, 0),
+    deliveries: sum("deliveries"),
+    unfinished: sum("unfinished"),
     running: fitting.filter(({ seq, running }) => running === 1 && seq <= last!.seq).length,
     next: looked.length === lookRowsMax || last !== looked.at(-1) ? last?.seq : undefined,
   };
@@ -87,6 +92,8 @@ async function look(
   const { rows } = await database.read({
     sql: `SELECT w.seq, w.request_id AS "requestId", w.fits,
         iif(w.fits, (SELECT count(*) FROM deliveries AS d WHERE d.event_seq = w.seq), 0) AS deliveries,
+        iif(w.fits, (SELECT count(*) FROM deliveries AS d
+          WHERE d.event_seq = w.seq AND d.finished_at IS NULL), 0) AS unfinished,
         iif(w.fits, EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event_seq = w.seq AND d.state = 'running'), 0) AS running,
         iif(w.fits, (SELECT count(*) FROM deliveries AS d JOIN attempts AS a ON a.delivery = d.seq
           WHERE d.event_seq = w.seq), 0) AS attempts,
@@ -105,7 +112,7 @@ async function look(
 }
 
 /** Everything is guarded by what the transaction itself finds: something may have begun to run since we looked. */
-function planPurge(events: readonly Looked[], now: number): Plan<{ events: number; deliveries: number }> {
+function planPurge(events: readonly Looked[], now: number): Plan<Omit<Purged, "running" | "next">> {
   const seqs = JSON.stringify(events.map(({ seq }) => seq));
   const ended = `SELECT d.seq FROM json_each(?) AS j CROSS JOIN deliveries AS d ON d.event_seq = j.value
     WHERE d.finished_at IS NOT NULL
@@ -121,8 +128,9 @@ function planPurge(events: readonly Looked[], now: number): Plan<{ events: numbe
       ...eraseEvents(events),
     ],
     read(results) {
+      const [cancelled] = results;
       const [deliveries, gone] = results.slice(before.length);
-      return { events: gone!.changes, deliveries: deliveries!.changes };
+      return { events: gone!.changes, deliveries: deliveries!.changes, unfinished: cancelled!.changes };
     },
   };
 }

@@ -102,6 +102,11 @@ Deno.test("weir lanes, explain, pause, replay, purge, backup: what a person sees
   assert((await Deno.stat(project.path("copy.db"))).size > 0);
   assertEquals((await weir("backup", "copy.db")).code, 1);
   assertEquals((await weir("events", "purge", first, second)).out, "2 events with 5 deliveries erased\n");
+  await weir("pause", "work");
+  const { id: waiting } = await post("4");
+  const purge = async (...args: string[]) => (await weir("events", "purge", waiting, ...args)).out;
+  assertEquals(await purge("--dry-run"), "1 event with 1 delivery, 1 of them not finished, would be erased\n");
+  assertEquals(await purge(), "1 event with 1 delivery, 1 of them not finished, erased\n");
   assertEquals((await weir("explain", first)).code, 1);
 });
 

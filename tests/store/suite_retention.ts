@@ -35,11 +35,11 @@ export async function expireAll(store: Store, now: number, terms = retention): P
 
 /** Runs a purge to its end. */
 async function purgeAll(store: Store, filter: PurgeFilter, dryRun?: boolean): Promise<Omit<Purged, "next">> {
-  const sum = { events: 0, deliveries: 0, running: 0 };
+  const sum = { events: 0, deliveries: 0, unfinished: 0, running: 0 };
   let after: number | undefined;
   do {
     const { next, ...counts }: Purged = await store.purge(filter, { now: 50_000, after, dryRun });
-    for (const what of ["events", "deliveries", "running"] as const) sum[what] += counts[what];
+    for (const what of ["events", "deliveries", "unfinished", "running"] as const) sum[what] += counts[what];
     after = next;
   } while (after !== undefined);
   return sum;
@@ -140,6 +140,7 @@ export const retentionTests: Record<string, StoreTest> = {
       assertEquals(await store.purge({ ids: [last.id] }, { now: 0 }), {
         events: 0,
         deliveries: 0,
+        unfinished: 0,
         running: 0,
         next: undefined,
       });
@@ -195,7 +196,7 @@ export const retentionTests: Record<string, StoreTest> = {
   async "expire: a key outlives the purge of its event, whatever it has counted"(fixture) {
     const { store } = await openWithQueue(fixture, { idempotencyMs: 7_000 });
     for (let i = 0; i < 2; i++) await store.append(newRequest({ key: "k" }));
-    assertEquals(await purgeAll(store, {}), { events: 1, deliveries: 0, running: 0 });
+    assertEquals(await purgeAll(store, {}), { events: 1, deliveries: 0, unfinished: 0, running: 0 });
     assertEquals(await expireAll(store, 1_000 + 7_000 + keyMarginMs), { keys: 1 });
     assertEquals(await eventIds(store), []);
   },
@@ -239,13 +240,24 @@ export const retentionTests: Record<string, StoreTest> = {
     const heads = await claimAll(store, queue);
     await store.settle(settlement(heads[0]!, "ready", { dueAt: 60_000 }));
     const filter = { ids: [ids[0]!, ids[1]!, ids[3]!] };
-    assertEquals(await purgeAll(store, filter, true), { events: 2, deliveries: 2, running: 1 });
+    assertEquals(await purgeAll(store, filter, true), { events: 2, deliveries: 2, unfinished: 2, running: 1 });
     assertEquals(await eventIds(store), ids);
-    assertEquals(await purgeAll(store, filter), { events: 2, deliveries: 2, running: 1 });
+    assertEquals(await purgeAll(store, filter), { events: 2, deliveries: 2, unfinished: 2, running: 1 });
     assertEquals(await eventIds(store), ids.slice(2));
     assertEquals(await states(store), ["ready", "running", "blocked"]);
     assertEquals(await store.settle(settlement(heads[1]!, "succeeded")), true);
     assertEquals((await claimAll(store, queue, 70_000)).map(({ event }) => event.id), [ids[2], ids[4]]);
+  },
+
+  async "purge: says how much of what goes had not come to its end"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const requests = Array.from({ length: 4 }, () => newRequest({ queues: [queue], lane: "a" }));
+    for (const request of requests) await store.append(request);
+    await finish(store, queue, { state: "dead", at: 10_000 });
+    await finish(store, queue, { state: "succeeded", at: 10_001 });
+    const counts = { events: 4, deliveries: 4, unfinished: 2, running: 0 };
+    assertEquals(await purgeAll(store, {}, true), counts);
+    assertEquals(await purgeAll(store, {}), counts);
   },
 
   async "purge: a key outlives its event, so that a repeat does not run"(fixture) {
@@ -253,7 +265,7 @@ export const retentionTests: Record<string, StoreTest> = {
     const request = newRequest({ key: "k", queues: [queue] });
     await store.append(request);
     await finish(store, queue, { state: "succeeded", at: 10_000 });
-    assertEquals(await purgeAll(store, { source: "shop" }), { events: 1, deliveries: 1, running: 0 });
+    assertEquals(await purgeAll(store, { source: "shop" }), { events: 1, deliveries: 1, unfinished: 0, running: 0 });
     const eventId = request.events[0]!.id;
     assertEquals(await store.append(newRequest({ key: "k", queues: [queue] })), [{ status: "duplicate", eventId }]);
     assertEquals(await states(store), []);
@@ -287,9 +299,10 @@ export const retentionTests: Record<string, StoreTest> = {
     assertEquals(await purgeAll(store, { ...filter, ids: ids.slice(1) }, true), {
       events: 1,
       deliveries: 0,
+      unfinished: 0,
       running: 0,
     });
-    assertEquals(await purgeAll(store, filter), { events: 2, deliveries: 0, running: 0 });
+    assertEquals(await purgeAll(store, filter), { events: 2, deliveries: 0, unfinished: 0, running: 0 });
     assertEquals(await eventIds(store), [ids[1], ids[2], ids[4]]);
   },
 
@@ -298,8 +311,13 @@ export const retentionTests: Record<string, StoreTest> = {
     for (let i = 0; i < 4; i++) {
       await store.append(newRequest(Array.from({ length: 600 }, () => ({ type: i === 3 ? "rare" : "common" }))));
     }
-    assertEquals(await purgeAll(store, { type: "rare" }, true), { events: 600, deliveries: 0, running: 0 });
-    assertEquals(await purgeAll(store, { type: "rare" }), { events: 600, deliveries: 0, running: 0 });
-    assertEquals(await purgeAll(store, { until: 2_000 }), { events: 1_800, deliveries: 0, running: 0 });
+    assertEquals(await purgeAll(store, { type: "rare" }, true), {
+      events: 600,
+      deliveries: 0,
+      unfinished: 0,
+      running: 0,
+    });
+    assertEquals(await purgeAll(store, { type: "rare" }), { events: 600, deliveries: 0, unfinished: 0, running: 0 });
+    assertEquals(await purgeAll(store, { until: 2_000 }), { events: 1_800, deliveries: 0, unfinished: 0, running: 0 });
   },
 };
