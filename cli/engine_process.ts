@@ -3,14 +3,13 @@
  * reload, and the order in which things start and stop.
  */
 
-import { type Config, ConfigError, createWeir, type Reloaded, type Weir } from "../core/mod.ts";
+import { ConfigError, createWeir, type Weir } from "../core/mod.ts";
 import { standard } from "../plugins/mod.ts";
 import { keepAdminToken } from "./admin_token.ts";
 import { localUrl } from "./client.ts";
 import type { Log } from "./log.ts";
 import { flushLines } from "./print.ts";
 import { printIssues } from "./project.ts";
-import { count } from "./wording.ts";
 
 /** An engine that listens. */
 export interface RunningEngine {
@@ -18,7 +17,7 @@ export interface RunningEngine {
   readonly adminToken: string;
   readonly ingestUrl: string;
   readonly adminUrl: string;
-  /** Reads routes.yaml again and says in the log what came of it. */
+  /** Reads routes.yaml again; what came of it is in the log. */
   reload(): Promise<void>;
   /** Asks the engine to stop, like the first SIGTERM. */
   stop(): void;
@@ -76,7 +75,7 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
         adminToken,
         ingestUrl: localUrl(on.ingest),
         adminUrl: localUrl(on.admin),
-        reload: () => reload(weir, log),
+        reload: () => reload(weir),
         stop,
       };
       log.note("info", `listening: ingest http://${text(on.ingest)}, admin http://${text(on.admin)}`);
@@ -105,58 +104,15 @@ export async function runEngine(options: EngineProcessOptions): Promise<number> 
   }
 }
 
-/** Reads the configuration again; on any issue the old one stays and every issue is said. */
-async function reload(weir: Weir, log: Log): Promise<void> {
-  const before = weir.config;
-  let reloaded: Reloaded;
+/** Reads the configuration again; the engine says what came of it, and here every issue is said. */
+async function reload(weir: Weir): Promise<void> {
   try {
-    reloaded = await weir.reload();
-  } catch (thrown) {
-    // Whatever it was, the engine goes on as it is: nobody waits for this promise, and a rejection would end it.
-    log.note("error", `not reloaded, the configuration before stays: ${(thrown as Error).message}`);
-    return;
+    const reloaded = await weir.reload();
+    if (!reloaded.ok) printIssues(reloaded.issues);
+  } catch {
+    // Whatever it was, the engine has said it and goes on as it is: nobody waits for this promise, and a rejection would
+    // end it.
   }
-  if (reloaded.ok) {
-    log.note("info", `reloaded: ${describeChange(before, weir.config)}`);
-    const { orphaned, reorderedLanes } = reloaded;
-    if (orphaned > 0) {
-      log.note("warn", `orphaned: ${orphaned} open, whose route or target is gone; they wait until it is back`);
-    }
-    if (reorderedLanes > 0) {
-      const lanes = count(reorderedLanes, "lane");
-      log.note(
-        "warn",
-        `another order_by: ${lanes} of the old one still to finish; order across the change is not promised`,
-      );
-    }
-    if (!isSameDoor(before.server, weir.config.server)) {
-      log.note("warn", "server.listen and server.admin are read at the start only: restart the engine to listen there");
-    }
-  } else {
-    log.note("error", `not reloaded, the configuration before stays: ${count(reloaded.issues.length, "issue")}`);
-    printIssues(reloaded.issues);
-  }
-}
-
-/** What a reload changed, as far as names tell. */
-function describeChange(before: Config, after: Config): string {
-  if (before.hash === after.hash) return "routes.yaml says the same as before";
-  const parts = [
-    ...changes("source", [...before.sources.keys()], [...after.sources.keys()]),
-    ...changes("route", before.routes.map((route) => route.name), after.routes.map((route) => route.name)),
-  ];
-  const standing = `${count(after.sources.size, "source")}, ${count(after.routes.length, "route")}`;
-  return parts.length === 0 ? standing : `${standing} (${parts.join(", ")})`;
-}
-
-function isSameDoor(before: Config["server"], after: Config["server"]): boolean {
-  return localUrl(before.listen) === localUrl(after.listen) && localUrl(before.admin) === localUrl(after.admin);
-}
-
-function changes(what: string, before: readonly string[], after: readonly string[]): string[] {
-  const added = after.filter((name) => !before.includes(name)).map((name) => `${what} ${name} added`);
-  const removed = before.filter((name) => !after.includes(name)).map((name) => `${what} ${name} removed`);
-  return [...added, ...removed];
 }
 
 function text(address: { hostname: string; port: number }): string {

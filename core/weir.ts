@@ -17,6 +17,7 @@ import { createIntake, type Publication } from "./engine/intake.ts";
 import { createJanitor } from "./engine/janitor.ts";
 import { createObservers, type Observer } from "./engine/observer.ts";
 import { type ReloadEffect, reloadEffect } from "./engine/reload_effect.ts";
+import { type Ports, reportReloads } from "./engine/reload_report.ts";
 import { createReplay } from "./engine/replay.ts";
 import { createScheduler } from "./engine/scheduler.ts";
 import { createSourcePauses } from "./engine/source_pauses.ts";
@@ -234,6 +235,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   });
   const startedAt = clock.now();
   const listeners: Listener[] = [];
+  let ports: Ports | undefined;
   const retiring = new Set<Promise<void>>();
   let isBeating = true;
   let cancelBeat = (): void => {};
@@ -241,6 +243,10 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   let stopped: Promise<void> | undefined;
 
   async function swap(): Promise<Reloaded> {
+    if (stopped !== undefined) {
+      // It would bring runners that nobody closes, and retire some that are being closed.
+      return { ok: false, issues: [{ path: "", message: "the engine is shutting down" }] };
+    }
     const next = await load();
     if (!next.ok) return next;
     const { storage } = next.config;
@@ -260,12 +266,11 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     return { ok: true, ...effect };
   }
 
+  const config = (): Config => generation.config;
+  const reportedSwap = reportReloads(swap, { config, ports: () => ports, formatIssue, clock, observe });
+
   function reload(): Promise<Reloaded> {
-    if (stopped !== undefined) {
-      // It would bring runners that nobody closes, and retire some that are being closed.
-      return Promise.resolve({ ok: false, issues: [{ path: "", message: "the engine is shutting down" }] });
-    }
-    const result = reloading.then(swap);
+    const result = reloading.then(reportedSwap);
     reloading = result.catch(() => {});
     return result;
   }
@@ -296,7 +301,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     return admin ??= import("./http/admin.ts").then(({ createAdmin }) =>
       createAdmin({
         store: { ...store, redeliver: disk.guard(store.redeliver) },
-        config: () => generation.config,
+        config,
         wake,
         reload,
         metrics,
@@ -372,7 +377,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       listeners.push(ingest);
       const door = await listen(server.admin, weir.admin, { clock, observe });
       listeners.push(door);
-      return { ingest: ingest.address, admin: door.address };
+      return ports = { ingest: ingest.address, admin: door.address };
     },
     async publish(publication) {
       const { eventId, status } = await intake.publish(publication);

@@ -1,0 +1,82 @@
+/** What is said of a reload: by the engine itself, once, whoever asked for it, so that log and metrics agree. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { createWeir, type RoutesFile } from "weir";
+import { standard } from "weir/plugins";
+import type { Address, Config, Source } from "../../core/domain/config.ts";
+import { describeReload } from "../../core/engine/reload_report.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { makeConfig } from "../http/http_fixture.ts";
+
+const nothing = { orphaned: 0, reorderedLanes: 0 };
+
+function config(hash: string, changed: { sources?: string[]; listen?: Address } = {}): Config {
+  const sources = (changed.sources ?? ["a"]).map((name): Source => ({ kind: "publish", name }));
+  return makeConfig(sources as never, { config: { hash }, server: changed.listen && { listen: changed.listen } });
+}
+
+Deno.test("describeReload: what changed by its names, and a warning for each thing that a person should know", () => {
+  const say = (...[before, after, effect]: Parameters<typeof describeReload>) =>
+    describeReload(before, after, effect).map(({ level, message }) => `${level} ${message}`);
+  assertEquals(say(config("1"), config("1"), nothing), ["info reloaded: routes.yaml says the same as before"]);
+  assertEquals(say(config("1"), config("2"), nothing), ["info reloaded: 1 source, 0 routes"]);
+  assertEquals(say(config("1"), config("2", { sources: ["b", "c"] }), { orphaned: 2, reorderedLanes: 1 }), [
+    "info reloaded: 2 sources, 0 routes (source b added, source c added, source a removed)",
+    "warn orphaned: 2 open, whose route or target is gone; they wait until it is back",
+    "warn another order_by: 1 lane of the old one still to finish; order across the change is not promised",
+  ]);
+});
+
+Deno.test("describeReload: the address to listen on is held against the ports that are open, not against the text before", () => {
+  const [here, elsewhere] = [{ hostname: "127.0.0.1", port: 8080 }, { hostname: "127.0.0.1", port: 9090 }];
+  const ports = { ingest: here, admin: { hostname: "127.0.0.1", port: 8081 } };
+  const warned = (before: Address, after: Address) =>
+    describeReload(config("1", { listen: before }), config("2", { listen: after }), { ...nothing, ports })
+      .some(({ level, message }) => level === "warn" && message.includes("restart the engine to listen there"));
+  assertEquals(warned(here, elsewhere), true);
+  assertEquals(warned(elsewhere, elsewhere), true);
+  assertEquals(warned(elsewhere, here), false);
+  assertEquals(warned(here, { ...here, port: 0 }), false);
+  assertEquals(warned(here, { ...here, hostname: "0.0.0.0" }), true);
+});
+
+Deno.test("weir: what came of a reload is said once and counted, whether a program or the API asked for it", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const file: RoutesFile = {
+    version: 1,
+    storage: { url: `file:${folder}/weir.db` },
+    sources: { a: { publish: true } },
+  };
+  const adminToken = "0123456789abcdef";
+  const weir = await createWeir({ ...standard(), config: file, adminToken, environment: {}, clock: createFakeClock() });
+  const said: string[] = [];
+  weir.observe((one) => one.kind === "engine" && said.push(`${one.level} ${one.message}`));
+  await weir.start();
+  const ask = async (path: string, method = "GET") => {
+    const headers = { authorization: `Bearer ${adminToken}`, host: "127.0.0.1" };
+    const response = await weir.admin(new Request(`http://127.0.0.1${path}`, { method, headers }));
+    return { status: response.status, text: await response.text() };
+  };
+  try {
+    Object.assign(file, { sources: { b: { publish: true } } });
+    assertEquals((await weir.reload()).ok, true);
+    assertEquals((await ask("/api/v1/config/reload", "POST")).status, 200);
+    Object.assign(file, { routes: { one: { from: "c", send: [] }, two: { from: "c", send: [] } } });
+    assertEquals((await weir.reload()).ok, false);
+    assertEquals((await ask("/api/v1/config/reload", "POST")).status, 422);
+    assertEquals(said.length, 4);
+    assertEquals(said.slice(0, 2), [
+      "info reloaded: 1 source, 0 routes (source b added, source a removed)",
+      "info reloaded: routes.yaml says the same as before",
+    ]);
+    for (const refusal of said.slice(2)) {
+      assertMatch(refusal, /^error not reloaded, the configuration before stays: routes\.one.*; and \d more issues$/);
+    }
+    const { text } = await ask("/metrics");
+    assertMatch(text, /^weir_engine_messages_total\{level="info"\} 2$/m);
+    assertMatch(text, /^weir_engine_messages_total\{level="error"\} 2$/m);
+  } finally {
+    await weir.stop({ graceMs: 0 });
+    await Deno.remove(folder, { recursive: true });
+  }
+});
