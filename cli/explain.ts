@@ -24,6 +24,7 @@ function printExplanation(view: ExplanationView): void {
     field("key", view.idempotencyKey ?? "none: nothing tells a repetition from a new event"),
     field("duplicates", describeDuplicates(view) ?? "none"),
     field("replays", view.replayOf),
+    field("fault", view.fault),
   ];
   for (const line of fields) if (line !== undefined) print(line);
   print(paint.dim("routes, as they are now"));

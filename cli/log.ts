@@ -41,7 +41,7 @@ function levelOf(observation: Observation): "info" | "warn" | "error" {
     case "lease.lost":
       return "warn";
     case "event.received":
-      return "info";
+      return observation.fault === undefined ? "info" : "warn";
   }
 }
 

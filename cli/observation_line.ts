@@ -15,10 +15,12 @@ export function observationLine(observation: Observation): string {
   const time = paint.dim(clockTime(observation.at));
   switch (observation.kind) {
     case "event.received": {
-      const { status, source, type, queues, eventId } = observation;
+      const { status, source, type, queues, eventId, fault } = observation;
       const to = queues.length === 0 ? paint.yellow("no route matches") : queues.join(", ");
       const what = status === "duplicate" ? paint.yellow(label("duplicate")) : paint.cyan(label("received"));
-      const follows = status === "duplicate" ? "already in the log" : `→ ${to}`;
+      const follows = status === "duplicate"
+        ? "already in the log"
+        : `→ ${to}${fault === undefined ? "" : `: ${reasonText(fault)}`}`;
       return `${time}  ${what} ${named(source, type)} ${follows}  ${paint.dim(eventId)}`;
     }
     case "request.refused":

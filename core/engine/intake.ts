@@ -9,18 +9,17 @@ import type { Clock } from "../domain/clock.ts";
 import type { CronSource, HttpSource, Source } from "../domain/config.ts";
 import { type HeaderMap, type IncomingRequest, storableHeaders } from "../domain/event.ts";
 import { type Expression, keyOf, type Scope } from "../domain/expression.ts";
+import { shortReason } from "../domain/outcome.ts";
 import type { Answer, DescribedEvent } from "../domain/provider.ts";
 import type { Appended, NewEvent, NewRequest, QueueId, Store } from "../store/store.ts";
 import type { Generation } from "./generation.ts";
+import { cleanType, identify, type Identity } from "./identity.ts";
 import type { Observer } from "./observer.ts";
 import { type Routed, routeEvent, routesWithoutLane, scopeOf, toDelivery } from "./routing.ts";
 import type { IdMaker } from "./system_clock.ts";
 
 /** Most events that one request may carry. */
 export const eventsPerRequestMax = 10_000;
-
-/** Longest event type that is kept; the rest of a longer one is cut. */
-export const typeLengthMax = 256;
 
 /** Why a request was not accepted, as far as the caller may know. */
 export type RefusalKind = "unverified" | "unparsable" | "invalid";
@@ -97,11 +96,9 @@ export interface IntakeOptions {
 }
 
 /** An event on its way in. */
-interface Arrival extends DescribedEvent {
+interface Arrival extends DescribedEvent, Pick<Identity, "idIsOfBody"> {
   /** JSON text of the body when it is not simply the request's. */
   readonly item?: string;
-  /** The same content always has this id. */
-  readonly idIsOfBody?: boolean;
   /** An expression of the source failed: a person has to look before it runs. */
   readonly parkedReason?: string;
 }
@@ -157,18 +154,19 @@ export function createIntake(options: IntakeOptions): Intake {
     const appending = store.append(request);
     wake(events.flatMap(({ deliveries }) => deliveries.map(({ queue }) => queue)));
     const appended = await appending;
-    appended.forEach(({ status, eventId }, at) =>
+    appended.forEach(({ status, eventId }, at) => {
+      const { type } = events[at]!;
+      const received = { kind: "event.received" as const, at: receivedAt, eventId, source, type, status };
+      if (status === "duplicate") return observe({ ...received, queues: [] });
+      const { places } = routes[at]!;
+      const fault = batch.arrivals[at]!.parkedReason;
       observe({
-        kind: "event.received",
-        at: receivedAt,
-        eventId,
-        source,
-        type: events[at]!.type,
-        status,
-        queues: status === "accepted" ? routes[at]!.places.map(({ queue }) => queue.name) : [],
-        withoutLane: status === "accepted" ? routesWithoutLane(routes[at]!.places) : undefined,
-      })
-    );
+        ...received,
+        queues: places.map(({ queue }) => queue.name),
+        withoutLane: routesWithoutLane(places),
+        fault: fault && shortReason(fault),
+      });
+    });
     return appended;
   }
 
@@ -300,21 +298,9 @@ function arrive(
       });
     }
     const scope = (): Scope => scopeOf({ ...event, id: "", source: source.name }, request);
-    const type = evaluateText(source.type, scope, event.type);
-    const id = evaluateText(source.id, scope, event.id);
-    arrivals.push({
-      id: id.text,
-      idIsOfBody: id.isComputed && source.id?.isOfBody,
-      type: cleanType(type.text),
-      time: event.time,
-      body: event.body,
-      item: event.body === request.body ? undefined : JSON.stringify(event.body),
-      parkedReason: id.error !== undefined
-        ? `${source.id === undefined ? "the sender's id" : "id"}: ${id.error}`
-        : type.error === undefined
-        ? undefined
-        : `type: ${type.error}`,
-    });
+    const { fault, ...identity } = identify(source, event, scope);
+    const item = event.body === request.body ? undefined : JSON.stringify(event.body);
+    arrivals.push({ ...identity, time: event.time, body: event.body, item, parkedReason: fault });
   }
   return arrivals;
 }
@@ -335,24 +321,7 @@ function splitBody(
   return refuse("invalid", reason, { detail: reason });
 }
 
-/** The value of an optional expression as key text; missing is the provider's own, and then nothing was computed. */
-function evaluateText(
-  expression: Expression | undefined,
-  scope: () => Scope,
-  own: string | undefined,
-): { text?: string; isComputed: boolean; error?: string } {
-  const key = keyOf(expression?.evaluate(scope()) ?? { kind: "value", value: own });
-  if (!key.ok) return { text: undefined, isComputed: false, error: key.reason };
-  return { text: key.key ?? own, isComputed: expression !== undefined && key.key !== undefined };
-}
-
 /** The query of a URL, without the question mark. Most senders have none, and then nothing is parsed. */
 function queryOf(url: string): string {
   return url.includes("?") ? new URL(url).search.slice(1) : "";
-}
-
-function cleanType(type: string | undefined): string {
-  // deno-lint-ignore no-control-regex -- control characters are exactly what must not reach a terminal or SQLite
-  const clean = (type ?? "").replaceAll(/[\u0000-\u001f\u007f]/g, "\uFFFD").toWellFormed().slice(0, typeLengthMax);
-  return clean === "" ? "unknown" : clean;
 }

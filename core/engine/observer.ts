@@ -20,6 +20,8 @@ export type Observation =
     readonly queues: readonly string[];
     /** Names of the routes that it took past their lanes, because what they order by is null or missing in it. */
     readonly withoutLane?: readonly string[];
+    /** Why its source's `id` or `type` gave nothing. Its deliveries are parked for it; where it has none, it stands only here. */
+    readonly fault?: string;
   }
   | {
     readonly kind: "request.refused";

@@ -86,6 +86,8 @@ export interface ExplanationView {
   readonly mismatches: number;
   readonly lastDuplicateAt?: number;
   readonly replayOf?: string;
+  /** Why its source's `id` or `type` gives nothing for it, by the configuration of now. */
+  readonly fault?: string;
   readonly routes: readonly RouteExplanation[];
   readonly deliveries: readonly DeliveryView[];
 }
@@ -185,6 +187,7 @@ export const explanationSchema: z.ZodType<ExplanationView> = z.strictObject({
   mismatches: count,
   lastDuplicateAt: at.optional(),
   replayOf: z.string().optional(),
+  fault: z.string().optional().openapi({ description: "why its source's id or type gives nothing for it" }),
   routes: z.array(
     z.strictObject({
       route: z.string(),

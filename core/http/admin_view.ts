@@ -17,8 +17,10 @@ import {
   targetName,
 } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
+import type { Scope } from "../domain/expression.ts";
 import { match, type RouteDecision } from "../domain/route.ts";
 import { type Waiting, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
+import { identify } from "../engine/identity.ts";
 import { scopeOf } from "../engine/routing.ts";
 import type { EventDetail, Paused, QueueRow, Store } from "../store/store.ts";
 import type { ExplanationView, RouteExplanation } from "./admin_action_schema.ts";
@@ -78,9 +80,18 @@ export function viewExplanation(
     mismatches,
     lastDuplicateAt,
     replayOf,
+    fault: faultOf(event, config, scope),
     routes: match(config.routes, scope).map(explainRoute),
     deliveries,
   };
+}
+
+/** What the source's own expressions saw: the event before it had an id. */
+function faultOf(event: EventDetail, { sources }: Config, scope: Scope): string | undefined {
+  const source = sources.get(event.source);
+  if (source?.kind !== "http") return undefined;
+  const seen = { ...scope, event: { ...scope.event, id: "" } };
+  return identify(source, { id: event.idempotencyKey, type: event.type }, () => seen).fault;
 }
 
 function explainRoute(decision: RouteDecision): RouteExplanation {

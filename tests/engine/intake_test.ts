@@ -5,6 +5,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertRejects } from "@std/assert";
 import { standard } from "weir/plugins";
+import { typeLengthMax } from "../../core/engine/identity.ts";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 import { adminToken, askEngine } from "./admin_fixture.ts";
 
@@ -134,6 +135,49 @@ Deno.test("intake: an id or a type that fails parks the delivery in its lane, an
   await ask(`/deliveries/${second.id}/resume`, {});
   await engine.seen("delivery.attempted", undefined, 4);
   assertEquals(ran, [4, 1, 2, 3]);
+});
+
+Deno.test("intake: an id or a type that fails is told with its event where no route takes it, and explained", async () => {
+  await using engine = await startEngine({
+    adminToken,
+    sources: { one: { provider: "none", id: "body.id", type: "body.type" } },
+    routes: { work: { from: "one", on: "order.*" } },
+    handlers: { work: () => {} },
+  });
+  const { ask } = askEngine(engine);
+  const fault = "type: a key must be text, a number or a boolean, got object";
+  await post(engine, "/hooks/one", { body: `{"type":{"a":1}}` });
+  const received = await engine.seen("event.received");
+  assertEquals([received.type, received.queues, received.fault], ["unknown", [], fault]);
+  assertEquals((await ask(`/events/${received.eventId}/explain`)).fault, fault);
+  await post(engine, "/hooks/one", { body: `{"id":[1],"type":"order.paid"}` });
+  const parked = await engine.seen("event.received", ({ queues }) => queues.length > 0);
+  assertEquals(parked.fault, "id: a key must be text, a number or a boolean, got a list");
+  await post(engine, "/hooks/one", { body: `{"type":"a"}` });
+  const fine = await engine.seen("event.received", ({ type }) => type === "a");
+  assertEquals([fine.fault, (await ask(`/events/${fine.eventId}/explain`)).fault], [undefined, undefined]);
+});
+
+Deno.test("intake: a type of any length is cut, and only that of a key is refused", async () => {
+  await using engine = await startEngine({
+    sources: { one: { provider: "none", id: "body.id", type: "body.type" } },
+    routes: { work: { from: "one", on: "a*" } },
+    handlers: { work: () => {} },
+  });
+  for (const type of ["a".repeat(300), "a".repeat(513), `a\0${"a".repeat(9_000)}`, `a${"😀".repeat(400)}`]) {
+    await post(engine, "/hooks/one", { body: JSON.stringify({ type }) });
+  }
+  await engine.seen("event.received", undefined, 4);
+  const cut = engine.observed.flatMap((one) => one.kind === "event.received" ? [[one.type, one.fault]] : []);
+  assertEquals(cut, [
+    ["a".repeat(typeLengthMax), undefined],
+    ["a".repeat(typeLengthMax), undefined],
+    [`a\uFFFD${"a".repeat(typeLengthMax - 2)}`, undefined],
+    [`a${"😀".repeat(127)}\uFFFD`, undefined],
+  ]);
+  await post(engine, "/hooks/one", { body: JSON.stringify({ id: "a".repeat(513), type: "a" }) });
+  const { fault } = await engine.seen("event.received", ({ type }) => type === "a");
+  assertEquals(fault, "id: a key has at most 512 characters, got 513");
 });
 
 Deno.test("intake: integers beyond 2^53 reach the handler as the text they were", async () => {
