@@ -3,11 +3,11 @@
  * down how the work that was taken ends. It looks at the free space every few seconds, after so many bytes, and whenever the log could not be written.
  */
 
-import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
-import { StoreUnavailable } from "../store/store.ts";
+import { readFreeBytes } from "../store/free_space.ts";
+import { DiskFull, StoreUnavailable } from "../store/store.ts";
 import type { Observer } from "./observer.ts";
 
 /** Free space that is kept unless `storage.min_free` says otherwise; twice the WAL where that is more. */
@@ -25,8 +25,8 @@ const reopenFactor = 1.1;
 /** A WAL of this size means that something has been reading an old state of the log for long. */
 export const walBytesWarned = 268_435_456;
 
-/** Nothing that makes rows is taken now. The message is the guard's own and may be shown to people. */
-export class DiskNearlyFull extends StoreUnavailable {}
+/** Nothing that makes rows is taken now. */
+export class DiskNearlyFull extends DiskFull {}
 
 /** Options of {@link createDiskGuard}. */
 export interface DiskGuardOptions {
@@ -154,12 +154,6 @@ export function createDiskGuard(options: DiskGuardOptions): DiskGuard {
       await checking;
     },
   };
-}
-
-/** What whoever is not root may still write. */
-async function readFreeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
 
 /** Asking for the size opens nothing, so SQLite's locks stay. */

@@ -8,9 +8,8 @@ import { bodyLimit } from "hono/body-limit";
 import type { Config } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
 import { describeError } from "../domain/error.ts";
-import { DiskNearlyFull } from "../engine/disk_guard.ts";
 import { openCount } from "../engine/reload_effect.ts";
-import { StoreUnavailable } from "../store/store.ts";
+import { DiskFull, StoreUnavailable } from "../store/store.ts";
 import { addActions } from "./admin_actions.ts";
 import { createGuard } from "./admin_guard.ts";
 import type { AdminOptions } from "./admin_options.ts";
@@ -85,7 +84,7 @@ function createRouter(options: AdminOptions) {
   router.notFound(() => problem({ status: 404, detail: "there is nothing at this path" }));
   router.onError((error) => {
     if (error instanceof StoreUnavailable) {
-      const detail = error instanceof DiskNearlyFull ? error.message : "the log cannot be reached";
+      const detail = error instanceof DiskFull ? error.message : "the log cannot be reached";
       return problem({ status: 503, detail, headers: retryAfter(comeBackMs) });
     }
     observe({ kind: "engine", at: clock.now(), level: "error", message: `admin: ${describeError(error)}` });

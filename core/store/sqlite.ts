@@ -8,7 +8,8 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
-import { StoreUnavailable } from "./store.ts";
+import { describeFullDisk } from "./free_space.ts";
+import { DiskFull, StoreUnavailable } from "./store.ts";
 
 /** Oldest SQLite without the WAL-reset corruption bug (sqlite.org/wal.html#walresetbug). */
 const versionMin = "3.51.3";
@@ -65,9 +66,11 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Database 
     if (!readOnly) checkpoint(db);
   } catch (cause) {
     db?.close();
-    throw new StoreUnavailable(`cannot open the log ${path}: ${(cause as Error).message}`, { cause });
+    const { message } = cause as Error;
+    const reason = spaceMessages.test(message) ? describeFullDisk(path) ?? message : message;
+    throw new StoreUnavailable(`cannot open the log ${path}: ${reason}`, { cause });
   }
-  return new SqliteFile(db, options);
+  return new SqliteFile(db, path, options);
 }
 
 function configure(db: DatabaseSync, names: readonly string[]): void {
@@ -103,6 +106,7 @@ function isOlder(version: string, than: string): boolean {
 
 class SqliteFile implements Database {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #readOnly: boolean;
   readonly #onFailure: (error: Error) => void;
   readonly #prepared = new Map<string, { statement: StatementSync; returnsRows: boolean }>();
@@ -112,8 +116,9 @@ class SqliteFile implements Database {
   #lockedOut = false;
   #closed = false;
 
-  constructor(db: DatabaseSync, options: SqliteOptions) {
+  constructor(db: DatabaseSync, path: string, options: SqliteOptions) {
     this.#db = db;
+    this.#path = path;
     this.#transaction = {
       begin: db.prepare("BEGIN IMMEDIATE"),
       commit: db.prepare("COMMIT"),
@@ -212,8 +217,10 @@ class SqliteFile implements Database {
     if (code === busy && !this.#lockedOut && !this.#readOnly) this.#setLockedOut(true);
     // A TypeError is a value that cannot be bound.
     if (refused.has(code) || error instanceof TypeError) return new ConstraintBroken(message, { cause: error });
+    const full = code === noSpace || code === ioError ? describeFullDisk(this.#path, code === noSpace) : undefined;
     // After a failed write or fsync nobody knows what is on the disk: only a new start may read it again.
-    if (fatal.has(code)) this.#fail(error as Error);
+    if (fatal.has(code)) this.#fail(full === undefined ? error as Error : new Error(full, { cause: error }));
+    if (full !== undefined) return new DiskFull(`the log cannot be written: ${full}`, { cause: error });
     return new StoreUnavailable(`the log cannot be used: ${message}`, { cause: error });
   }
 
@@ -230,7 +237,12 @@ class SqliteFile implements Database {
   }
 }
 
+/** What SQLite says, without a code, when it finds no room while it opens a file. */
+const spaceMessages = /disk I\/O error|disk is full|unable to open database file/;
+
 /** Primary result codes: sqlite.org/rescode.html. */
 const busy = 5;
+const ioError = 10;
+const noSpace = 13;
 const refused: ReadonlySet<number> = new Set([18, /* TOOBIG */ 19 /* CONSTRAINT */]);
-const fatal: ReadonlySet<number> = new Set([10, /* IOERR */ 11, /* CORRUPT */ 26 /* NOTADB */]);
+const fatal: ReadonlySet<number> = new Set([ioError, 11, /* CORRUPT */ 26 /* NOTADB */]);

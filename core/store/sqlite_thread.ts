@@ -6,7 +6,7 @@
 import { ConstraintBroken, type Database, type Result, type Value } from "./database.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 import type { ColumnResult, Order, Report } from "./sqlite_worker.ts";
-import { StoreUnavailable } from "./store.ts";
+import { DiskFull, StoreUnavailable } from "./store.ts";
 
 /**
  * Opens or makes the file, on a new thread.
@@ -124,7 +124,8 @@ class SqliteThread implements ThreadedDatabase {
     const { resolve, reject } = this.#waiting.shift()!;
     if (report.ok) return resolve(report.results.map(toRows));
     if (report.failure !== undefined) this.#fail(new Error(report.failure));
-    reject(report.isConstraint ? new ConstraintBroken(report.message) : new StoreUnavailable(report.message));
+    const Failure = failures[report.kind];
+    reject(new Failure(report.message));
   }
 
   #fail(error: Error): void {
@@ -133,6 +134,8 @@ class SqliteThread implements ThreadedDatabase {
     this.#onFailure(error);
   }
 }
+
+const failures = { constraint: ConstraintBroken, full: DiskFull, unavailable: StoreUnavailable } as const;
 
 function toRows({ names, columns, changes }: ColumnResult): Result {
   const rows = (columns[0] ?? []).map((_, at) => {

@@ -5,6 +5,7 @@
 
 import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
 import { openSqlite } from "./sqlite.ts";
+import { DiskFull } from "./store.ts";
 
 /** What the thread is told to do. `open` comes first, and once. */
 export type Order =
@@ -24,10 +25,13 @@ export interface ColumnResult {
   readonly changes: number;
 }
 
+/** Whose fault it is, as far as the other end has to know. */
+export type FailureKind = "constraint" | "full" | "unavailable";
+
 /** What it answers. `failure` is in the one answer after which nothing more may be promised. */
 export type Report =
   | { readonly ok: true; readonly results: readonly ColumnResult[]; readonly failure?: undefined }
-  | { readonly ok: false; readonly isConstraint: boolean; readonly message: string; readonly failure?: string };
+  | { readonly ok: false; readonly kind: FailureKind; readonly message: string; readonly failure?: string };
 
 /** The part of a worker's global scope that is used here. */
 interface WorkerScope {
@@ -62,10 +66,14 @@ scope.onmessage = async ({ data }) => {
     scope.postMessage({ ok: true, results: (await obey(data)).map(toColumns) });
   } catch (error) {
     const { message } = error as Error;
-    scope.postMessage({ ok: false, isConstraint: error instanceof ConstraintBroken, message, failure });
+    scope.postMessage({ ok: false, kind: kindOf(error), message, failure });
     failure = undefined;
   }
 };
+
+function kindOf(error: unknown): FailureKind {
+  return error instanceof ConstraintBroken ? "constraint" : error instanceof DiskFull ? "full" : "unavailable";
+}
 
 function toColumns({ rows, changes }: Result): ColumnResult {
   const names = Object.keys(rows[0] ?? {});

@@ -45,6 +45,9 @@ export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
 }
 
+/** The same, for want of space. The message may be shown to people. */
+export class DiskFull extends StoreUnavailable {}
+
 /** The log. */
 export interface Store {
   /** How many deliveries of the engine before this one were taken back when the log was opened. */

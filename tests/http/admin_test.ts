@@ -10,7 +10,7 @@ import * as schemas from "../../core/http/admin_schema.ts";
 import { createSourcePauses } from "../../core/engine/source_pauses.ts";
 import { createMetrics } from "../../core/http/metrics.ts";
 import { openStore } from "../../core/store/open.ts";
-import { StoreUnavailable } from "../../core/store/store.ts";
+import { DiskFull, StoreUnavailable } from "../../core/store/store.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createRecorder, from, httpSource, makeConfig } from "./http_fixture.ts";
 
@@ -267,6 +267,8 @@ Deno.test("createAdmin: a log that cannot be reached is a 503, anything unexpect
     new Request("http://localhost/api/v1/events", { headers: { host: "localhost", authorization: `Bearer ${token}` } });
   const gone = await failing(new StoreUnavailable("s3cr3t")).fetch(request());
   assertEquals([gone.headers.get("retry-after"), ...await problemOf(gone)], ["5", 503, "the log cannot be reached"]);
+  const full = await failing(new DiskFull("the disk is full (0 bytes free)")).fetch(request());
+  assertEquals(await problemOf(full), [503, "the disk is full (0 bytes free)"]);
   assertEquals(engine.seen, []);
   const broken = await failing(new Error("s3cr3t")).fetch(request());
   assertEquals(await problemOf(broken), [500, "the request could not be handled"]);

@@ -6,7 +6,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openStore } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
-import { StoreUnavailable } from "../../core/store/store.ts";
+import { DiskFull, StoreUnavailable } from "../../core/store/store.ts";
+import { smallDisk } from "../support/small_disk.ts";
 import { until } from "../support/until.ts";
 import { newRequest } from "./fixture.ts";
 import { open, readOne, testInFolder } from "./temporary_log.ts";
@@ -165,6 +166,32 @@ Deno.test({
       await run("umount", folder);
       await Deno.remove(folder);
     }
+  },
+});
+
+Deno.test({
+  name: "openStore, append, purge: a disk without one free byte is called full, not broken",
+  ignore: noSmallDisk !== undefined,
+  async fn() {
+    await using disk = await smallDisk("6m");
+    const fill = () => run("sh", "-c", `cat /dev/zero > ${disk.folder}/ballast || true`);
+    const store = await open(disk.folder);
+    await store.append(newRequest({}, { raw: new Uint8Array(65_536) }));
+    await fill();
+    const isFull = "the log cannot be written: the disk is full (0 bytes free)";
+    const big = newRequest({}, { raw: new Uint8Array(2_000_000) });
+    await assertRejects(() => store.append(big), DiskFull, isFull);
+    await assertRejects(() => store.purge({}, { now: 1 }), DiskFull, isFull);
+    await Deno.remove(`${disk.folder}/ballast`);
+    await store.close();
+    await fill();
+    const path = `${disk.folder}/weir.db`;
+    const error = await assertRejects(() => open(disk.folder), StoreUnavailable);
+    assertEquals(error.message, `cannot open the log ${path}: the disk is full (0 bytes free)`);
+    await Deno.remove(`${disk.folder}/ballast`);
+    const again = await open(disk.folder);
+    assertEquals((await again.events({ limit: 9 })).rows.length, 1);
+    await again.close();
   },
 });
 
