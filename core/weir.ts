@@ -199,14 +199,10 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   });
   const { wake } = scheduler;
   const file = logFile(first.storage.url);
-  const disk = createDiskGuard({
-    file,
-    freeBytesMin: () => generation.config.storage.freeBytesMin ?? freeBytesMin,
-    clock,
-    observe,
-  });
+  const spare = { freeBytesMin: () => generation.config.storage.freeBytesMin ?? freeBytesMin };
+  const disk = createDiskGuard({ file, ...spare, clock, observe });
   const janitor = createJanitor({ store, retention: () => generation.config.retention, clock, observe });
-  const backups = createBackups(file);
+  const backups = createBackups(file, spare);
   const whyClosed = (): string | undefined => closed ?? disk.full;
   const intake = createIntake({
     store: { append: disk.guard(store.append, ({ raw }) => raw.length) },

@@ -21,8 +21,9 @@ export interface Backups {
  * Makes what makes backups.
  *
  * @param log its file; undefined for a remote log
+ * @param options.freeBytesMin what a copy leaves free of the disk that it goes to; asked for at every copy
  */
-export function createBackups(log: string | undefined): Backups {
+export function createBackups(log: string | undefined, options: { freeBytesMin: () => number }): Backups {
   const stopping = new AbortController();
   let making: Promise<Backup> | undefined;
 
@@ -32,7 +33,7 @@ export function createBackups(log: string | undefined): Backups {
     if (!(target instanceof Deno.errors.NotFound)) return refuse(`cannot write ${file}: ${target.message}`);
     const part = `${file}.${crypto.randomUUID()}.part`;
     try {
-      return await runProcess([log, part, file], stopping.signal);
+      return await runProcess([log, part, file, `${options.freeBytesMin()}`], stopping.signal);
     } catch (error) {
       return refuse(`the backup's process could not do its work: ${(error as Error).message}`);
     } finally {

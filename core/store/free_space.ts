@@ -15,18 +15,23 @@ export async function readFreeBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
+/** The same at once, for programs that do nothing beside; undefined for a disk that cannot be asked. */
+export function readFreeBytesNow(folder: string): number | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Says that the disk of a file is full, when it is.
  *
  * @param isSaid whether SQLite has said so: then it had no room for what it wanted, however much is left
  */
 export function describeFullDisk(file: string, isSaid = false): string | undefined {
-  let free: number;
-  try {
-    const { bavail, bsize } = statfsSync(dirname(file));
-    free = bavail * bsize;
-  } catch {
-    return isSaid ? "the disk is full" : undefined; // a disk that cannot be asked
-  }
+  const free = readFreeBytesNow(dirname(file));
+  if (free === undefined) return isSaid ? "the disk is full" : undefined;
   return isSaid || free < fullBytes ? `the disk is full (${free} bytes free)` : undefined;
 }

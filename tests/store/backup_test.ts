@@ -3,14 +3,18 @@
  * nothing behind and hurts nothing.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { createBackups } from "../../core/store/backup.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
+import { smallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
 import { until } from "../support/until.ts";
 import { allDeliveries, claimAll, newRequest, settlement, uniqueId } from "./fixture.ts";
 import { open, readOne, statement, testInFolder } from "./temporary_log.ts";
 
 const lanes = 7;
+
+/** A copy may take the last byte. */
+const noSpare = { freeBytesMin: () => 0 };
 
 async function filesOf(folder: string): Promise<string[]> {
   const names: string[] = [];
@@ -39,7 +43,7 @@ testInFolder(
 
     const copy = `${folder}/copies/weir.db`;
     let copying = true;
-    const backup = createBackups(`${folder}/weir.db`).make(copy).finally(() => copying = false);
+    const backup = createBackups(`${folder}/weir.db`, noSpare).make(copy).finally(() => copying = false);
     while (copying) {
       await append();
       await new Promise((resolve) => setTimeout(resolve)); // the answer of the process is to be heard too
@@ -82,7 +86,7 @@ testInFolder(
 
 testInFolder("backup: overwrites nothing, and says why it cannot be made", async (folder) => {
   const store = await open(folder);
-  const backups = createBackups(`${folder}/weir.db`);
+  const backups = createBackups(`${folder}/weir.db`, noSpare);
   await Deno.writeTextFile(`${folder}/there`, "mine");
   await Deno.symlink(`${folder}/nowhere`, `${folder}/link`);
   const refusals: [file: string, reason: string][] = [
@@ -102,13 +106,45 @@ testInFolder("backup: overwrites nothing, and says why it cannot be made", async
   assertEquals(await filesOf(folder), before);
   await store.close();
 
-  const remote = await createBackups(undefined).make(`${folder}/x.db`);
+  const remote = await createBackups(undefined, noSpare).make(`${folder}/x.db`);
   assertEquals(!remote.ok && remote.reason.startsWith("the log is on a libSQL server"), true);
+});
+
+testInFolder("backup: without room for it, it is refused beforehand and leaves no trace", async (folder) => {
+  const store = await open(folder);
+  const before = await filesOf(folder);
+  const backups = createBackups(`${folder}/weir.db`, { freeBytesMin: () => Number.MAX_SAFE_INTEGER });
+  const made = await backups.make(`${folder}/copy.db`);
+  assertMatch(
+    made.ok ? "" : made.reason,
+    /^there is no room for the copy in \S+: it takes [\d,]+ bytes, [\d,]+ are free, and [\d,]+ are to stay free \(storage\.min_free\)$/,
+  );
+  assertEquals(await filesOf(folder), before);
+  await store.close();
+});
+
+const noSmallDisk = await whyNoSmallDisk();
+if (noSmallDisk !== undefined) console.warn(`skipped, backup to a small disk: ${noSmallDisk}`);
+
+Deno.test({
+  name: "backup: the disk that it goes to keeps what is to stay free, wherever the log is",
+  ignore: noSmallDisk !== undefined,
+  async fn() {
+    await using home = await smallDisk("32m");
+    await using disk = await smallDisk("8m");
+    const store = await open(home.folder);
+    await store.append(newRequest({}, { raw: new Uint8Array(2_000_000) }));
+    const make = (freeBytesMin: number) =>
+      createBackups(`${home.folder}/weir.db`, { freeBytesMin: () => freeBytesMin }).make(`${disk.folder}/copy.db`);
+    assertEquals((await make(7_000_000)).ok, false);
+    assertEquals((await make(6_000_000)).ok, true);
+    await store.close();
+  },
 });
 
 testInFolder("backup: a log that is not whole makes no copy", async (folder) => {
   await Deno.writeFile(`${folder}/weir.db`, new Uint8Array(8_192).fill(0xa5));
-  const made = await createBackups(`${folder}/weir.db`).make(`${folder}/copy.db`);
+  const made = await createBackups(`${folder}/weir.db`, noSpare).make(`${folder}/copy.db`);
   assertEquals(made, { ok: false, reason: "file is not a database" });
   assertEquals(await filesOf(folder), ["weir.db"]);
 });
@@ -121,7 +157,7 @@ testInFolder("backup: a copy that does not hold together is not kept", async (fo
     statement("INSERT INTO t VALUES (-1)"),
   ]);
   await database.close();
-  const made = await createBackups(`${folder}/weir.db`).make(`${folder}/copy.db`);
+  const made = await createBackups(`${folder}/weir.db`, noSpare).make(`${folder}/copy.db`);
   assertEquals(made, { ok: false, reason: "the copy is not whole: CHECK constraint failed in t" });
   assertEquals((await filesOf(folder)).filter((name) => name.startsWith("copy")), []);
 });
@@ -129,7 +165,7 @@ testInFolder("backup: a copy that does not hold together is not kept", async (fo
 testInFolder("backup: one at a time, and a stop ends it without a trace", async (folder) => {
   const store = await open(folder);
   for (let i = 0; i < 20; i++) await store.append(newRequest({}, { raw: new Uint8Array(1_000_000).fill(i) }));
-  const backups = createBackups(`${folder}/weir.db`);
+  const backups = createBackups(`${folder}/weir.db`, noSpare);
   const first = backups.make(`${folder}/a.db`);
   const second = await backups.make(`${folder}/b.db`);
   assertEquals(second, { ok: false, reason: "another backup is being made; try again when it is done" });
@@ -156,7 +192,7 @@ if (Deno.build.os === "linux") {
     await store.append(newRequest({}));
     const before = await locksOn(file);
     assertEquals(before.length > 0, true);
-    assertEquals((await createBackups(file).make(`${folder}/copy.db`)).ok, true);
+    assertEquals((await createBackups(file, noSpare).make(`${folder}/copy.db`)).ok, true);
     // The system's list may lack a line while others come and go; a lock that is lost does not come back.
     await until("they are there", async () => `${await locksOn(file)}` === `${before}`);
     await store.close();
