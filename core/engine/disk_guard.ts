@@ -16,7 +16,7 @@ export const freeBytesMin = 268_435_456;
 /** How often to look. */
 export const diskCheckMs = 2_000;
 
-/** After so many bytes of bodies it is looked at once more. */
+/** After so many bytes of bodies it is looked at once more; after a quarter of what is to stay free where that is less. */
 const uncheckedBytesMax = 33_554_432;
 
 /** A closed log opens again when there is so much more than it needs, so that it does not open and close all the time. */
@@ -135,7 +135,7 @@ export function createDiskGuard(options: DiskGuardOptions): DiskGuard {
     guard: (write, bytesOf = () => 0) => async (...given) => {
       ensureRoom();
       unchecked += bytesOf(...given);
-      if (unchecked >= uncheckedBytesMax) void check();
+      if (unchecked >= Math.min(uncheckedBytesMax, options.freeBytesMin() / 4)) void check();
       try {
         return await write(...given);
       } catch (error) {

@@ -15,7 +15,7 @@ import { smallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
 
 const needed = 1_000;
 
-async function createRig(options: { walBytes?: number } = {}) {
+async function createRig(options: { walBytes?: number; freeBytesMin?: number } = {}) {
   const folder = await Deno.makeTempDir({ prefix: "weir-guard-" });
   const clock = createFakeClock();
   const observed: Observation[] = [];
@@ -27,7 +27,7 @@ async function createRig(options: { walBytes?: number } = {}) {
   if (options.walBytes !== undefined) await setWal(options.walBytes);
   const guard = createDiskGuard({
     file: `${folder}/weir.db`,
-    freeBytesMin: () => needed,
+    freeBytesMin: () => options.freeBytesMin ?? needed,
     clock,
     observe: (observation) => void observed.push(observation),
     readFree(asked) {
@@ -102,15 +102,19 @@ Deno.test("disk guard: append is refused while it is full, and a failed append m
   await assertRejects(() => append(request), StoreUnavailable, "nearly full: 0 MiB free");
 });
 
-Deno.test("disk guard: many bytes make it look before its time", async () => {
-  await using rig = await createRig();
-  const append = rig.guard.guard((_: NewRequest) => Promise.resolve([]), ({ raw }) => raw.length);
-  const large = { raw: new Uint8Array(20_000_000) } as NewRequest;
-  await append(large);
-  assertEquals(rig.disk.looks, 0);
-  await append(large);
-  await until("it has looked", () => rig.disk.looks === 1);
-  await rig.guard.stop();
+Deno.test("disk guard: many bytes make it look before its time, fewer where little is to stay free", async () => {
+  const table: [freeBytesMin: number, bodyBytes: number][] = [[268_435_456, 20_000_000], [8_388_608, 1_200_000]];
+  for (const [freeBytesMin, bodyBytes] of table) {
+    await using rig = await createRig({ freeBytesMin });
+    rig.disk.free = 1e12;
+    const append = rig.guard.guard((_: NewRequest) => Promise.resolve([]), ({ raw }) => raw.length);
+    const large = { raw: new Uint8Array(bodyBytes) } as NewRequest;
+    await append(large);
+    assertEquals(rig.disk.looks, 0);
+    await append(large);
+    await until("it has looked", () => rig.disk.looks === 1);
+    await rig.guard.stop();
+  }
 });
 
 Deno.test("disk guard: looks on its clock until it is stopped", async () => {
