@@ -12,6 +12,8 @@ export type Lookup = (name: string) => string | undefined;
 /** What replacing did. */
 export interface Substituted {
   readonly tree: unknown;
+  /** What stood for each name. */
+  readonly variables: ReadonlyMap<string, string>;
   /** Texts that no message may show, and what stands for each. */
   readonly redactions: ReadonlyMap<string, string>;
   readonly faults: readonly { readonly path: Path; readonly message: string }[];
@@ -38,6 +40,7 @@ export function createLookup(dotEnv: string | undefined, environment?: Readonly<
 
 /** Replaces `${NAME}` in every string of a tree; `$${` stands for `${`. A fault leaves its string as it was. */
 export function substitute(tree: unknown, lookup: Lookup): Substituted {
+  const variables = new Map<string, string>();
   const redactions = new Map<string, string>();
   const faults: { path: Path; message: string }[] = [];
 
@@ -58,6 +61,7 @@ export function substitute(tree: unknown, lookup: Lookup): Substituted {
         fault(`the environment variable ${name} is not set; set it, or put it into .env`);
         return whole;
       }
+      variables.set(name, value);
       if (value.length >= redactedLengthMin) redactions.set(value, whole);
       return value;
     });
@@ -76,7 +80,7 @@ export function substitute(tree: unknown, lookup: Lookup): Substituted {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, [...path, key])]));
   }
 
-  return { tree: walk(tree, []), redactions, faults };
+  return { tree: walk(tree, []), variables, redactions, faults };
 }
 
 function valueOf(variables: Readonly<Record<string, string | undefined>>, name: string): string | undefined {

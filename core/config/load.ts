@@ -69,7 +69,7 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   if (!text.ok) return text;
   const { document, file, directory, dotEnv, files } = text;
   const lookup = createLookup(dotEnv, options.environment);
-  const { tree, redactions, faults } = substitute(document.tree, lookup);
+  const { tree, variables, redactions, faults } = substitute(document.tree, lookup);
   const issues = createIssueList({ document, file, redactions });
   for (const { path, message } of faults) issues.add(path, message);
   const complaints = document.warnings.map((fault): ConfigIssue => ({ file, path: "", ...fault }));
@@ -87,13 +87,18 @@ export async function loadConfig(source: string | RoutesFile, options: LoadOptio
   const sources = await buildSources(build, { sources: parsed.sources, remoteStorage });
   const routes = await buildRoutes(build, parsed.routes);
   if (everything().length > 0) return { ok: false, issues: everything() };
+  const environment = grantedVariables(routes, lookup);
   const config: Config = {
     server,
     storage,
     retention,
     sources,
     routes,
-    environment: grantedVariables(routes, lookup),
+    environment,
+    variables: await digestsOf([
+      ...variables,
+      ...grantedNames(routes).map((name) => [name, environment[name]] as const),
+    ]),
     files,
     hash: await hashOf(text.canonical),
   };
@@ -148,14 +153,23 @@ function buildRetention(build: Build, { retention }: ParsedFile): Retention {
 }
 
 function grantedVariables(routes: readonly Route[], lookup: Lookup): Record<string, string> {
-  const destinations = routes.flatMap((route) => route.destinations);
-  const names = destinations.flatMap((destination) => destination.kind === "script" ? destination.permissions.env : []);
   const granted: Record<string, string> = {};
-  for (const name of names) {
+  for (const name of grantedNames(routes)) {
     const value = lookup(name);
     if (value !== undefined) granted[name] = value;
   }
   return granted;
+}
+
+function grantedNames(routes: readonly Route[]): string[] {
+  const destinations = routes.flatMap((route) => route.destinations);
+  return destinations.flatMap((destination) => destination.kind === "script" ? destination.permissions.env : []);
+}
+
+async function digestsOf(variables: readonly (readonly [string, string | undefined])[]): Promise<Map<string, string>> {
+  const digests = new Map<string, string>();
+  for (const [name, value] of variables) digests.set(name, value === undefined ? "" : await hashOf(value));
+  return digests;
 }
 
 async function readFile(file: string): Promise<{ ok: true } & Text | { ok: false; issues: readonly ConfigIssue[] }> {

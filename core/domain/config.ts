@@ -171,6 +171,11 @@ export interface Config {
   readonly routes: readonly Route[];
   /** Variables of the environment, as far as some route grants them. */
   readonly environment: Readonly<Record<string, string>>;
+  /**
+   * The variables that the configuration was made with, each with a digest of its value, which tells whether it has changed
+   * and not what it is; empty for one that is granted and not set.
+   */
+  readonly variables: ReadonlyMap<string, string>;
   /** Files that the configuration was made of; `weir dev` watches them. */
   readonly files: readonly string[];
   /** SHA-256 of the text, stored with every event that it routed. */

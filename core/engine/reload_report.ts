@@ -79,13 +79,23 @@ function describeRefusal([first, ...others]: readonly string[]): ReloadMessage {
 
 /** What a reload changed, as far as names tell. */
 function describeChange(before: Config, after: Config): string {
-  if (before.hash === after.hash) return "routes.yaml says the same as before";
+  const values = otherValues(before, after);
+  if (before.hash === after.hash) {
+    return ["routes.yaml says the same as before", ...values].join(", with ");
+  }
   const parts = [
     ...changes("source", [...before.sources.keys()], [...after.sources.keys()]),
     ...changes("route", before.routes.map((route) => route.name), after.routes.map((route) => route.name)),
+    ...values,
   ];
   const standing = `${count(after.sources.size, "source")}, ${count(after.routes.length, "route")}`;
   return parts.length === 0 ? standing : `${standing} (${parts.join(", ")})`;
+}
+
+/** A secret that was rotated changes no word of routes.yaml. */
+function otherValues({ variables: before }: Config, { variables: after }: Config): string[] {
+  const names = [...after].filter(([name, digest]) => before.has(name) && before.get(name) !== digest);
+  return names.length === 0 ? [] : [`another value of ${names.map(([name]) => name).join(" and ")}`];
 }
 
 function changes(what: string, before: readonly string[], after: readonly string[]): string[] {

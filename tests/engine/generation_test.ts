@@ -49,6 +49,7 @@ function config(
     sources: new Map(),
     routes: [route],
     environment,
+    variables: new Map(),
     files: [],
     hash: "",
   };

@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { createWeir, type RoutesFile } from "weir";
 import { standard } from "weir/plugins";
+import { formatIssue, loadConfig } from "../../core/config/load.ts";
 import type { Address, Config, Source } from "../../core/domain/config.ts";
 import { describeReload } from "../../core/engine/reload_report.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
@@ -10,9 +11,15 @@ import { makeConfig } from "../http/http_fixture.ts";
 
 const nothing = { orphaned: 0, reorderedLanes: 0 };
 
-function config(hash: string, changed: { sources?: string[]; listen?: Address } = {}): Config {
+function config(
+  hash: string,
+  changed: { sources?: string[]; listen?: Address; variables?: Record<string, string> } = {},
+): Config {
   const sources = (changed.sources ?? ["a"]).map((name): Source => ({ kind: "publish", name }));
-  return makeConfig(sources as never, { config: { hash }, server: changed.listen && { listen: changed.listen } });
+  return makeConfig(sources as never, {
+    config: { hash, variables: new Map(Object.entries(changed.variables ?? {})) },
+    server: changed.listen && { listen: changed.listen },
+  });
 }
 
 Deno.test("describeReload: what changed by its names, and a warning for each thing that a person should know", () => {
@@ -25,6 +32,30 @@ Deno.test("describeReload: what changed by its names, and a warning for each thi
     "warn orphaned: 2 open, whose route or target is gone; they wait until it is back",
     "warn another order_by: 1 lane of the old one still to finish; order across the change is not promised",
   ]);
+});
+
+Deno.test("describeReload: a variable that has another value is named, and no value is said", async () => {
+  const say = (before: Config, after: Config) => describeReload(before, after, nothing)[0]!.message;
+  const [old, rotated] = [
+    config("1", { variables: { A: "1", B: "" } }),
+    config("1", { variables: { A: "2", B: "3" } }),
+  ];
+  assertEquals(say(old, rotated), "reloaded: routes.yaml says the same as before, with another value of A and B");
+  assertEquals(
+    say(old, config("2", { variables: { A: "2", C: "1" } })),
+    "reloaded: 1 source, 0 routes (another value of A)",
+  );
+
+  const file: RoutesFile = { version: 1, sources: { a: { provider: "token", secret: "${DOOR}" } } };
+  const load = async (value: string) => {
+    const loaded = await loadConfig(file, { providers: standard().providers, environment: { DOOR: value } });
+    if (!loaded.ok) throw new Error(loaded.issues.map(formatIssue).join("\n"));
+    return loaded.config;
+  };
+  const [first, second] = [await load("the-secret-of-before"), await load("the-secret-of-after!")];
+  assertEquals(say(first, first), "reloaded: routes.yaml says the same as before");
+  assertEquals(say(first, second), "reloaded: routes.yaml says the same as before, with another value of DOOR");
+  assertEquals([...second.variables.values()].some((value) => value.includes("secret")), false);
 });
 
 Deno.test("describeReload: the address to listen on is held against the ports that are open, not against the text before", () => {

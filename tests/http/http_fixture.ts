@@ -51,6 +51,7 @@ export function makeConfig(
     sources: new Map(sources.map((source) => [source.name, source])),
     routes: [],
     environment: {},
+    variables: new Map(),
     files: [],
     hash: "hash-1",
     ...changed.config,
