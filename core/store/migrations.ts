@@ -4,6 +4,7 @@
  */
 
 import type { Database, Statement } from "./database.ts";
+import { StoreUnavailable } from "./store.ts";
 
 /** The schema version that this program reads and writes. */
 export const schemaVersion = 4;
@@ -185,7 +186,7 @@ const migrations: readonly (readonly string[])[] = [[
  * Brings a database to {@link schemaVersion}.
  *
  * @param upTo stops at an older version, for tests of what comes after it
- * @throws RangeError when the database was written by a newer program
+ * @throws StoreUnavailable when the database was written by a newer program
  */
 export async function migrate(database: Database, upTo: number = schemaVersion): Promise<void> {
   await database.write([{
@@ -194,7 +195,7 @@ export async function migrate(database: Database, upTo: number = schemaVersion):
   }]);
   const found = await readVersion(database);
   if (found > schemaVersion) {
-    throw new RangeError(
+    throw new StoreUnavailable(
       `cannot open the log: its schema is version ${found}, this program knows up to ${schemaVersion}; use a newer weir`,
     );
   }

@@ -17,6 +17,9 @@ const versionMin = "3.51.3";
 /** Prepared statements kept; each distinct SQL text is one. */
 const preparedMax = 256;
 
+/** Most that is told of the tables of another program, in characters. */
+const namesLengthMax = 100;
+
 /** How long a write waits for somebody else's lock. The whole thread waits with it. */
 const busyMs = 2_000;
 
@@ -61,6 +64,7 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Database 
     // Its owner's alone: bodies and keys of real events are in there. WAL and SHM take over the mode.
     if (!readOnly) Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
     db = new DatabaseSync(path, { readOnly });
+    if (!readOnly) refuseForeign(db);
     if (!readOnly) db.exec("PRAGMA auto_vacuum = INCREMENTAL"); // only holds when the file is being made
     configure(db, readOnly ? readingPragmas : Object.keys(pragmas));
     if (!readOnly) checkpoint(db);
@@ -71,6 +75,25 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Database 
     throw new StoreUnavailable(`cannot open the log ${path}: ${reason}`, { cause });
   }
   return new SqliteFile(db, path, options);
+}
+
+/** Whoever has named the file of another program must find it as it was: without our tables, and not in WAL mode. */
+function refuseForeign(db: DatabaseSync): void {
+  db.exec(`PRAGMA busy_timeout = ${busyMs}`);
+  const tables = db.prepare(
+    `SELECT group_concat(name, ', ' ORDER BY name) AS names, count(*) AS n, max(name = 'meta') AS hasMeta FROM sqlite_schema
+      WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'`,
+  ).get()!;
+  if (tables.n === 0 || tables.hasMeta === 1 && isOurs(db, tables.n === 1)) return;
+  const names = String(tables.names).slice(0, namesLengthMax);
+  throw new RangeError(`it holds the tables of another program (${names}); give storage.url a file of its own`);
+}
+
+/** Many programs have a table of that name. Ours is alone only where its engine died before it made the others. */
+function isOurs(db: DatabaseSync, isAlone: boolean): boolean {
+  const columns = db.prepare("SELECT name FROM pragma_table_info('meta') ORDER BY name").all().map(({ name }) => name);
+  if (columns.join() !== "key,value") return false;
+  return isAlone || db.prepare("SELECT 1 FROM meta WHERE key = 'schema'").get() !== undefined;
 }
 
 function configure(db: DatabaseSync, names: readonly string[]): void {

@@ -2,6 +2,7 @@
  * The file under the log: its pragmas and its mode, a second engine, what the schema refuses, and batches run twice.
  */
 
+import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { planAppend } from "../../core/store/append.ts";
@@ -61,6 +62,34 @@ testInFolder("openSqlite: a file that is no database is refused, and not touched
   assertStringIncludes(await Deno.readTextFile(`${folder}/weir.db`), "these are my notes");
 });
 
+testInFolder("openSqlite: a database of another program is refused, and not touched", async (folder) => {
+  const path = `${folder}/weir.db`;
+  const foreign: Record<string, string> = {
+    users: "CREATE TABLE users (id INTEGER PRIMARY KEY)",
+    "meta, users": "CREATE TABLE users (id INTEGER); CREATE TABLE meta (key TEXT, value TEXT)",
+    meta: "CREATE TABLE meta (version INTEGER)",
+  };
+  for (const [tables, sql] of Object.entries(foreign)) {
+    const other = new DatabaseSync(path);
+    other.exec(sql);
+    other.close();
+    const before = await Deno.readFile(path);
+    const error = await assertRejects(() => open(folder), StoreUnavailable);
+    assertStringIncludes(error.message, `it holds the tables of another program (${tables}); give storage.url a file`);
+    assertEquals(await Deno.readFile(path), before);
+    await Deno.remove(path);
+  }
+});
+
+testInFolder("openSqlite: a log whose engine died before it had made its tables is one", async (folder) => {
+  const begun = openSqlite(`${folder}/weir.db`);
+  await migrate(begun, 0);
+  await begun.close();
+  const store = await open(folder);
+  assertEquals(await states(store), []);
+  await store.close();
+});
+
 testInFolder("openStore: a folder that is not there is named", async (folder) => {
   const error = await assertRejects(() => open(folder, "none/weir.db"), StoreUnavailable);
   assertStringIncludes(error.message, `${folder}/none/weir.db`);
@@ -84,7 +113,7 @@ testInFolder("openStore: a log of a newer program is refused and let go", async 
   await database.write([statement("UPDATE meta SET value = ? WHERE key = 'schema'", String(schemaVersion + 1))]);
   await database.close();
   for (let i = 0; i < 2; i++) { // the second time shows that the lock was released
-    await assertRejects(() => open(folder), RangeError, `schema is version ${schemaVersion + 1}`);
+    await assertRejects(() => open(folder), StoreUnavailable, `schema is version ${schemaVersion + 1}`);
   }
 });
 
