@@ -121,6 +121,8 @@ export interface Client {
   dead(query: DeliveryQuery): Promise<Page<DeliveryView>>;
   redeliver(id: string): Promise<{ id: string }>;
   cancel(id: string): Promise<void>;
+  skip(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
   redeliverMany(call: BulkCall): Promise<Bulk>;
   cancelMany(call: BulkCall): Promise<Bulk>;
   lanes(query: LaneQuery): Promise<LaneListView>;
@@ -166,6 +168,8 @@ export function createClient(url: string, token: string): Client {
     backup: (file) => tell("/backup", { file }, backupTimeoutMs),
     redeliver: (id) => tell(`/deliveries/${encodeURIComponent(id)}/redeliver`),
     cancel: (id) => tell(`/deliveries/${encodeURIComponent(id)}/cancel`),
+    skip: (id) => tell(`/deliveries/${encodeURIComponent(id)}/skip`),
+    resume: (id) => tell(`/deliveries/${encodeURIComponent(id)}/resume`),
     redeliverMany: (call) => tell("/deliveries/redeliver", call),
     cancelMany: (call) => tell("/deliveries/cancel", call),
     lanes: (query) => ask(`/lanes${queryText(query)}`),

@@ -72,6 +72,7 @@ function printDelivery(delivery: DeliveryDetailView): void {
     field("queue", queueOf(delivery)),
     field("lane", lane),
     field("state", waits === "" ? state : `${state}: ${waits}`),
+    field("waits for", state === "parked" ? `a person: weir deliveries resume ${id}, or skip` : undefined),
     field("behind", behind),
     field("repeats", redeliveryOf),
     field("origin", delivery.origin === "event" ? undefined : delivery.origin),

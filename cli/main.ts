@@ -110,6 +110,10 @@ export async function main(args: readonly string[]): Promise<number> {
   withMany(deliveries.command("cancel [id...]").description("cancel what is neither running nor finished"))
     .option("--lane <key>", "only with this ordering key").option("--state <state>", "only in this state")
     .action(run(async (ids, options) => await (await import("./redeliver.ts")).cancel(ids, options)));
+  withEngine(deliveries.command("resume <id...>").description("run parked ones again, with fresh attempts"))
+    .action(run(async (ids, options) => await (await import("./redeliver.ts")).resumeDeliveries(ids, options)));
+  withEngine(deliveries.command("skip <id...>").description("end what waits as skipped; its lane goes on"))
+    .action(run(async (ids, options) => await (await import("./redeliver.ts")).skipDeliveries(ids, options)));
 
   const dead = weir.command("dead").description("dead letters");
   withDeliveries(withPages(dead.command("list").description("newest first")))

@@ -1,13 +1,15 @@
 /**
- * `weir deliveries redeliver|cancel` and `weir dead redeliver`: one word for the deliveries that are named, or for all that
- * a filter matches. What a filter matches is counted before anything is done, and nothing is done to it without `--all`.
+ * `weir deliveries redeliver|cancel|resume|skip` and `weir dead redeliver`: one word for the deliveries that are named; the
+ * words that nobody has to think about one by one, also for all that a filter matches. What a filter matches is counted
+ * before anything is done, and nothing is done to it without `--all`.
  */
 
 import type { Bulk } from "../core/mod.ts";
 import { type BulkCall, type Client, connect, type DeliveryFilter, type EngineOptions } from "./client.ts";
 import { filterOf } from "./deliveries.ts";
 import { failAfter, Failure, UsageError } from "./failure.ts";
-import { print, printError } from "./print.ts";
+import { escapeControls, print, printError } from "./print.ts";
+import { describeWait } from "./wording.ts";
 
 /** What these commands share. */
 export interface BulkOptions extends EngineOptions, DeliveryFilter {
@@ -15,9 +17,13 @@ export interface BulkOptions extends EngineOptions, DeliveryFilter {
   readonly dryRun?: boolean;
 }
 
-/** What is done to one delivery, and to many. */
-interface Action {
+/** What is done to one delivery. */
+interface OneAction {
   one(client: Client, id: string): Promise<string>;
+}
+
+/** What is done to one delivery, and to many. */
+interface Action extends OneAction {
   many(client: Client, call: BulkCall): Promise<Bulk>;
   readonly done: string;
 }
@@ -37,6 +43,22 @@ const cancelling: Action = {
   done: "cancelled",
 };
 
+const resuming: OneAction = {
+  async one(client, id) {
+    await client.resume(id);
+    const row = await client.delivery(id);
+    const held = row.waiting !== undefined && row.waiting.kind !== "turn";
+    return `${id} resumed${held ? `; it waits: ${escapeControls(describeWait(row, Date.now()))}` : ""}`;
+  },
+};
+
+const skipping: OneAction = {
+  async one(client, id) {
+    await client.skip(id);
+    return `${id} skipped`;
+  },
+};
+
 /** Makes new deliveries from finished ones. Exit code 1 when one that was named could not be. */
 export async function redeliver(ids: readonly string[], options: BulkOptions): Promise<number> {
   return await act(ids, options, redelivering);
@@ -45,6 +67,16 @@ export async function redeliver(ids: readonly string[], options: BulkOptions): P
 /** Cancels deliveries that are neither running nor finished. Exit code 1 when one that was named could not be. */
 export async function cancel(ids: readonly string[], options: BulkOptions): Promise<number> {
   return await act(ids, options, cancelling);
+}
+
+/** Runs parked deliveries again, those without a lane too. Exit code 1 when one of them could not be. */
+export async function resumeDeliveries(ids: readonly string[], options: EngineOptions): Promise<number> {
+  return await actOnEach(ids, await connect(options), resuming);
+}
+
+/** Ends deliveries that are neither running nor finished as skipped. Exit code 1 when one of them could not be. */
+export async function skipDeliveries(ids: readonly string[], options: EngineOptions): Promise<number> {
+  return await actOnEach(ids, await connect(options), skipping);
 }
 
 /** Makes new deliveries from dead letters. Exit code 1 when one that was named could not be. */
@@ -71,7 +103,7 @@ async function act(
   return await actOnAll({ filter, dryRun: options.dryRun }, await connect(options), action, noun);
 }
 
-async function actOnEach(ids: readonly string[], client: Client, action: Action): Promise<number> {
+async function actOnEach(ids: readonly string[], client: Client, action: OneAction): Promise<number> {
   let refused = 0;
   for (const id of ids) {
     try {

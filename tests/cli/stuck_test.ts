@@ -1,0 +1,66 @@
+/** What waits for a person, and what a person is told about it: which word moves it, and what still holds it then. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { createProject } from "../support/project.ts";
+import { type EngineProcess, runWeir, startWeir } from "./command_line.ts";
+
+const failing = `export default () => { throw new Error("ledger is closed"); };\n`;
+const fine = `export default () => "fine";\n`;
+
+/** A project with an engine that runs it, and a way to post to its source `door` and to call commands. */
+async function withEngine(
+  routes: string,
+  use: (at: {
+    engine: EngineProcess;
+    weir: (...args: string[]) => ReturnType<typeof runWeir>;
+    post: (body: unknown) => Promise<void>;
+    write: (file: string, text: string) => Promise<void>;
+  }) => Promise<void>,
+): Promise<void> {
+  const config = `version: 1
+server: { listen: 127.0.0.1:0, admin: 127.0.0.1:0 }
+sources: { door: { provider: none } }
+routes:
+${routes}`;
+  await using project = await createProject({ "routes.yaml": config, "plugins/work.ts": failing });
+  const cwd = project.path(".");
+  await using engine = await startWeir(["serve"], { cwd });
+  await use({
+    engine,
+    weir: (...args) => runWeir(args, { cwd, env: engine.env }),
+    async post(body) {
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${engine.ingestUrl}/hooks/door`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(body),
+      });
+      await answer.body?.cancel();
+      assertEquals(answer.status, 202);
+    },
+    write: (file, text) => Deno.writeTextFile(project.path(file), text),
+  });
+}
+
+Deno.test("weir deliveries resume, skip: what is parked without a lane goes on by its id", async () => {
+  const routes = `  work: { from: door, handler: plugins/work.ts, retry: { attempts: 1 }, on_exhausted: park }\n`;
+  await withEngine(routes, async ({ engine, weir, post, write }) => {
+    await post(1);
+    const { deliveryId: first } = JSON.parse(await engine.line(/"state":"parked"/));
+    await post(2);
+    const { deliveryId: second } = JSON.parse(await engine.line(new RegExp(`^(?!.*${first}).*"state":"parked"`)));
+    const shown = await weir("deliveries", "show", first);
+    assertMatch(shown.out, new RegExp(`waits for +a person: weir deliveries resume ${first}, or skip\n`));
+
+    await write("plugins/work.ts", fine);
+    const skipped = await weir("deliveries", "skip", second);
+    assertEquals([skipped.code, skipped.out], [0, `${second} skipped\n`]);
+    assertEquals((await weir("pause", "work", "--reason", "lunch")).code, 0);
+    const resumed = await weir("deliveries", "resume", first, second);
+    assertEquals([resumed.code, resumed.out], [1, `${first} resumed; it waits: work is paused: lunch\n`]);
+    assertEquals(resumed.err, `${second}: delivery ${second} is skipped; only a parked one can be resumed\n`);
+    assertEquals((await weir("resume", "work")).code, 0);
+    await engine.line(new RegExp(`${first}.*"state":"succeeded"`));
+    assertEquals((await weir("deliveries", "resume")).code, 2);
+  });
+});
