@@ -2,10 +2,11 @@
  * `weir pause` and `weir resume`: nothing is taken from a queue, or taken in from a source, until somebody says so.
  */
 
+import type { QueueView } from "../core/mod.ts";
 import { connect, type EngineOptions } from "./client.ts";
 import { UsageError } from "./failure.ts";
-import { print } from "./print.ts";
-import { parseQueue, queueOf } from "./wording.ts";
+import { escapeControls, print } from "./print.ts";
+import { describeGate, parseQueue, queueOf } from "./wording.ts";
 
 /** What is meant, beside a queue. */
 interface PauseOptions extends EngineOptions {
@@ -30,7 +31,7 @@ export async function pause(queue: string | undefined, options: PauseOptions): P
   return 0;
 }
 
-/** Lets them go on. */
+/** Lets them go on, and says what holds each of them all the same. */
 export async function resume(queue: string | undefined, options: PauseOptions): Promise<number> {
   const { source } = options;
   const client = await connect(checked(queue, options));
@@ -39,9 +40,25 @@ export async function resume(queue: string | undefined, options: PauseOptions): 
     print(`source ${source} goes on${kind === "cron" ? ", within a minute" : ""}`);
   } else {
     const { queues } = await client.resumeQueues(parseQueue(queue!));
-    for (const each of queues) print(`${queueOf(each)} goes on`);
+    const { queues: all } = await client.status();
+    const now = Date.now();
+    for (const { route, target } of queues) {
+      const queue = all.find((each) => each.route === route && each.target === target);
+      print([`${queueOf({ route, target })} goes on`, ...queue === undefined ? [] : holdsOf(queue, now)].join("; "));
+    }
   }
   return 0;
+}
+
+/** What the end of a pause does not end. */
+function holdsOf(queue: QueueView, now: number): string[] {
+  const gate = describeGate(queue, now);
+  const { route, target, parked } = queue;
+  const where = `--route ${route}${target === "" ? "" : ` --target ${target}`}`;
+  return [
+    ...gate === "" ? [] : [escapeControls(gate)],
+    ...parked === 0 ? [] : [`${parked} parked: weir deliveries list --state parked ${where}`],
+  ];
 }
 
 function checked(queue: string | undefined, options: PauseOptions): PauseOptions {

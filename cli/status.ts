@@ -5,7 +5,7 @@
 import type { QueueView } from "../core/mod.ts";
 import { connect, type EngineOptions } from "./client.ts";
 import { escapeControls, paint, print, printJson, printTable } from "./print.ts";
-import { describeDuration, describeTime, field, queueOf } from "./wording.ts";
+import { describeDuration, describeGate, describePause, describeTime, field, queueOf } from "./wording.ts";
 
 /** Prints the engine's state. Exit code 1 when it is not ready. */
 export async function status(options: EngineOptions & { json?: boolean }): Promise<number> {
@@ -46,17 +46,4 @@ export async function status(options: EngineOptions & { json?: boolean }): Promi
     { title: "", value: (row) => describeGate(row, now), widthMax: 80, paint: paint.yellow },
   ], view.queues);
   return view.ready ? 0 : 1;
-}
-
-/** Why nothing, or little, of a queue runs; empty when all is well. */
-function describeGate({ orphaned, paused, phase, breaker }: QueueView, now: number): string {
-  if (orphaned) return "orphaned: not in the configuration";
-  if (paused !== undefined) return describePause(paused, now);
-  if (phase === "half-open") return `breaker half-open after ${breaker.failures} failures`;
-  if (phase !== "open") return "";
-  return `breaker open after ${breaker.failures} failures, for ${describeDuration(breaker.openUntil! - now)} more`;
-}
-
-function describePause({ at, reason }: { at: number; reason: string }, now: number): string {
-  return `paused ${describeDuration(now - at)} ago: ${reason}`;
 }

@@ -3,7 +3,7 @@
  * rows speaks through here, so that one thing has one wording.
  */
 
-import type { DeliveryView } from "../core/mod.ts";
+import type { DeliveryView, QueueView } from "../core/mod.ts";
 import { escapeControls, paint } from "./print.ts";
 
 /** The queue of a delivery as people name it: the route, and the target where there is one. */
@@ -52,6 +52,21 @@ export function describeWait(row: DeliveryView, now: number): string {
     return `${row.failures > 0 ? "retry" : "due"} in ${left}${reason === "" ? "" : `: ${reason}`}`;
   }
   return left === undefined ? waiting.reason : `${waiting.reason}, for ${left} more`;
+}
+
+/** Why nothing, or little, of a queue runs; empty when all is well. */
+export function describeGate({ orphaned, paused, phase, breaker }: QueueView, now: number): string {
+  if (orphaned) return "orphaned: not in the configuration";
+  if (paused !== undefined) return describePause(paused, now);
+  if (phase === "half-open") return `breaker half-open after ${count(breaker.failures, "failure")}`;
+  if (phase !== "open") return "";
+  const left = describeDuration(breaker.openUntil! - now);
+  return `breaker open after ${count(breaker.failures, "failure")}, for ${left} more`;
+}
+
+/** Since when somebody has stopped it, and why. */
+export function describePause({ at, reason }: { at: number; reason: string }, now: number): string {
+  return `paused ${describeDuration(now - at)} ago: ${reason}`;
 }
 
 /** How often the same idempotency key came again; undefined when it did not. */

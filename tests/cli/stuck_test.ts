@@ -64,3 +64,20 @@ Deno.test("weir deliveries resume, skip: what is parked without a lane goes on b
     assertEquals((await weir("deliveries", "resume")).code, 2);
   });
 });
+
+Deno.test("weir resume: says what holds a queue although nobody pauses it any more", async () => {
+  const routes = `
+  halty: { from: door, handler: plugins/work.ts, retry: { attempts: 1 }, on_exhausted: halt, order_by: "body.key" }
+  fan:
+    from: door
+    send: [{ name: down, url: "http://127.0.0.1:1/", breaker: { failures: 1, open: 9m, open_max: 9m } }]
+`;
+  await withEngine(routes, async ({ engine, weir, post }) => {
+    await post({ key: "k" });
+    await Promise.all([engine.line(/"queue":"halty".*"state":"parked"/), engine.line(/"queue":"fan\/down".*"failed"/)]);
+    const [halty, fan] = await Promise.all([weir("resume", "halty"), weir("resume", "fan/down")]);
+    assertEquals(halty.out, "halty goes on; 1 parked: weir deliveries list --state parked --route halty\n");
+    assertMatch(fan.out, /^fan\/down goes on; breaker open after 1 failure, for \S+ more\n$/);
+    assertMatch((await weir("deliveries", "list", "--state", "parked", "--route", "halty")).out, /ledger is closed/);
+  });
+});
