@@ -250,11 +250,11 @@ function queryText(query: object): string {
 }
 
 async function adminUrl(config: string): Promise<string> {
-  const { loadProject } = await import("./project.ts");
-  const project = await loadProject(config);
-  if (project.ok) return localUrl(project.config.server.admin);
+  const { readAdminAddress } = await import("../core/mod.ts");
+  const address = await readAdminAddress(config);
+  if (address !== undefined) return localUrl(address);
   throw new Failure(
     `cannot tell the engine's admin address, because ${config} is not valid (see \`weir check\`): ` +
-      "mend it, or name the address with --admin http://127.0.0.1:8081",
+      "mend it, or name the address with --admin http://HOST:PORT",
   );
 }

@@ -5,6 +5,7 @@
 
 export { ConfigError, createWeir, type Reloaded, StoreUnavailable, type Weir, type WeirOptions } from "./weir.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions, type RoutesFile } from "./config/load.ts";
+export { readAdminAddress } from "./config/admin_address.ts";
 export { type ConfigIssue, formatIssue } from "./config/issue.ts";
 export { routesJsonSchema } from "./config/schema.ts";
 

@@ -189,7 +189,7 @@ async function readFile(file: string): Promise<{ ok: true } & Text | { ok: false
 }
 
 /** A text file of sane size; a file that is not there has no text. */
-async function readText(file: string): Promise<{ ok: true; text?: string } | { ok: false; reason: string }> {
+export async function readText(file: string): Promise<{ ok: true; text?: string } | { ok: false; reason: string }> {
   try {
     const { size, isFile } = await Deno.stat(file);
     if (!isFile) return { ok: false, reason: "is not a file" };

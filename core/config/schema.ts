@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { type Address, defaultRetention } from "../domain/config.ts";
+import { type Address, defaultAdmin, defaultRetention } from "../domain/config.ts";
 import { parseDuration, parseRate, parseSize } from "../domain/duration.ts";
 import { parseAddress, parseBlock } from "./address.ts";
 import { didYouMean } from "../domain/naming.ts";
@@ -85,7 +85,7 @@ const server = z.strictObject({
     if (url === null || !/^https?:$/.test(url.protocol) || /[?#@]/.test(written)) return undefined;
     return url.href.replace(/\/+$/, "");
   }).optional(),
-  admin: address.default({ hostname: "127.0.0.1", port: 8081 }),
+  admin: address.default(defaultAdmin),
   trusted_proxies: blocks.default([]),
 }, mapping);
 

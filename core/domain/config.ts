@@ -27,6 +27,9 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where the operator's door is when nobody says otherwise. */
+export const defaultAdmin: Address = { hostname: "127.0.0.1", port: 8081 };
+
 /** Where the log is. */
 export interface StorageConfig {
   /** `file:` with an absolute path, or `libsql:`, `http:`, `https:`. */
