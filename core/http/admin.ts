@@ -12,6 +12,7 @@ import { openCount } from "../engine/reload_effect.ts";
 import { DiskFull, StoreUnavailable } from "../store/store.ts";
 import { addActions } from "./admin_actions.ts";
 import { createGuard } from "./admin_guard.ts";
+import { findMistyped } from "./admin_names.ts";
 import type { AdminOptions } from "./admin_options.ts";
 import { withTimes } from "./admin_query_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
@@ -102,7 +103,9 @@ function createRouter(options: AdminOptions) {
   });
   router.openapi(routes.eventsRoute, async (context) => {
     const query = context.req.valid("query");
-    return context.json(await store.events(withTimes(query, clock.now())), 200);
+    const page = await store.events(withTimes(query, clock.now()));
+    const unknown = await findMistyped(query, page.rows, options);
+    return unknown === undefined ? context.json(page, 200) : refuse(context, 404, unknown);
   });
   router.openapi(routes.eventRoute, async (context) => {
     const { id } = context.req.valid("param");
@@ -113,11 +116,15 @@ function createRouter(options: AdminOptions) {
   router.openapi(routes.deliveriesRoute, async (context) => {
     const query = context.req.valid("query");
     const page = await store.deliveries(withTimes(query, clock.now()));
+    const unknown = await findMistyped(query, page.rows, options);
+    if (unknown !== undefined) return refuse(context, 404, unknown);
     return context.json({ ...page, rows: await withWaiting(page.rows, options) }, 200);
   });
   router.openapi(routes.deadRoute, async (context) => {
     const query = context.req.valid("query");
-    return context.json(await store.deliveries({ ...withTimes(query, clock.now()), state: "dead" }), 200);
+    const page = await store.deliveries({ ...withTimes(query, clock.now()), state: "dead" });
+    const unknown = await findMistyped(query, page.rows, options);
+    return unknown === undefined ? context.json(page, 200) : refuse(context, 404, unknown);
   });
   router.openapi(routes.deliveryRoute, async (context) => {
     const { id } = context.req.valid("param");

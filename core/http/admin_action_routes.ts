@@ -28,7 +28,7 @@ import {
   sourcePauseSchema,
 } from "./admin_action_schema.ts";
 import { idParamSchema as params } from "./admin_query_schema.ts";
-import { badQuery, json, noSuchDelivery, noSuchEvent, refusal } from "./admin_routes.ts";
+import { badQuery, json, noSuchDelivery, noSuchEvent, noSuchName, refusal } from "./admin_routes.ts";
 import { movedSchema } from "./admin_schema.ts";
 
 function body<S extends z.ZodType>(schema: S) {
@@ -38,7 +38,6 @@ function body<S extends z.ZodType>(schema: S) {
 const noSuchLane = { 404: refusal("There is nothing open in such a lane") };
 const noSuchQueue = { 404: refusal("There is no such route or target") };
 const noSuchSource = { 404: refusal("There is no such source") };
-const noSuchName = { 404: refusal("There is no such route, target or source") };
 const moved = json("It has been moved", movedSchema);
 const laneMoved = json("Its head has been moved", laneMovedSchema);
 
@@ -47,7 +46,7 @@ export const lanesRoute = createRoute({
   path: "/api/v1/lanes",
   summary: "Lanes with something open in them, the longest first",
   request: { query: laneQuerySchema },
-  responses: { 200: json("The lanes", laneListSchema), ...badQuery },
+  responses: { 200: json("The lanes", laneListSchema), ...badQuery, ...noSuchName },
 });
 
 export const laneRoute = createRoute({

@@ -9,7 +9,7 @@ import { createBulkActions } from "../engine/bulk.ts";
 import { purge } from "../engine/purge.ts";
 import type { LaneRow, Paused } from "../store/store.ts";
 import * as routes from "./admin_action_routes.ts";
-import { describeMissingLane, findUnknownName } from "./admin_names.ts";
+import { describeMissingLane, findMistyped, findUnknownName } from "./admin_names.ts";
 import type { AdminOptions } from "./admin_options.ts";
 import { withTimes } from "./admin_query_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
@@ -39,6 +39,8 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
   router.openapi(routes.lanesRoute, async (context) => {
     const { state: headState, ...filter } = context.req.valid("query");
     const lanes = await store.lanes({ ...filter, headState });
+    const unknown = await findMistyped(filter, lanes, options);
+    if (unknown !== undefined) return refuse(context, 404, unknown);
     const heads = await withWaiting(lanes.map(asDelivery), options);
     return context.json({ rows: lanes.map((lane, at) => ({ ...lane, waiting: heads[at]!.waiting })) }, 200);
   });

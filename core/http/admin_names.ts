@@ -3,7 +3,7 @@
  * still holds can be named even though the configuration no longer does.
  */
 
-import type { Config } from "../domain/config.ts";
+import { type Config, targetName } from "../domain/config.ts";
 import { emptyLane, type QueueName, unknownName, unknownQueue } from "../domain/naming.ts";
 import type { Store } from "../store/store.ts";
 
@@ -27,25 +27,38 @@ export async function describeMissingLane(
   return emptyLane(named, { open: await store.lanes({ route, lane, limit: queues.length }), queues });
 }
 
+/** The names in a filter. */
+type NamesIn = Partial<QueueName> & { readonly source?: string };
+
 /**
  * Which name in the filter of an action on many is neither configured nor in the log; undefined when there is none. Only
  * the first piece is looked at: when it has erased the last of a name, the log no longer knows that.
  */
 export async function findUnknownName(
-  { filter = {}, after }: {
-    readonly filter?: Partial<QueueName> & { readonly source?: string };
-    readonly after?: number;
-  },
+  { filter = {}, after }: { readonly filter?: NamesIn; readonly after?: number },
   { store, config }: Names,
 ): Promise<string | undefined> {
   if (after !== undefined) return undefined;
   const { source, ...queue } = filter;
+  const { sources, routes } = config();
   if (queue.route !== undefined || queue.target !== undefined) {
-    const unknown = unknownQueue(queue, await store.gates());
+    const configured = routes.flatMap(({ name: route, destinations }) =>
+      destinations.map((destination) => ({ route, target: targetName(destination) }))
+    );
+    const unknown = unknownQueue(queue, [...await store.gates(), ...configured]);
     if (unknown !== undefined) return unknown;
   }
-  const { sources } = config();
   if (source === undefined || sources.has(source)) return undefined;
   const { rows } = await store.events({ source, limit: 1 });
   return rows.length > 0 ? undefined : unknownName("source", source, sources.keys());
+}
+
+/** The same for a listing. Its names are only looked at when it has found nothing: what was found was meant. */
+export async function findMistyped(
+  { route, target, source, before }: NamesIn & { readonly before?: number },
+  found: readonly unknown[],
+  names: Names,
+): Promise<string | undefined> {
+  if (found.length > 0) return undefined;
+  return await findUnknownName({ filter: { route, target, source }, after: before }, names);
 }

@@ -42,6 +42,8 @@ export const badQuery = { 400: issues("A parameter is unknown or wrong") };
 export const noSuchEvent = { 404: refusal("There is no such event") };
 /** What an unknown id is answered. */
 export const noSuchDelivery = { 404: refusal("There is no such delivery") };
+/** What a name is answered that neither the configuration nor the log knows. */
+export const noSuchName = { 404: refusal("There is no such route, target or source") };
 
 export const statusRoute = createRoute({
   method: "get",
@@ -55,7 +57,7 @@ export const eventsRoute = createRoute({
   path: "/api/v1/events",
   summary: "Events, newest first",
   request: { query: eventQuerySchema },
-  responses: { 200: json("A page", eventPageSchema), ...badQuery },
+  responses: { 200: json("A page", eventPageSchema), ...badQuery, ...noSuchName },
 });
 
 export const eventRoute = createRoute({
@@ -71,7 +73,7 @@ export const deliveriesRoute = createRoute({
   path: "/api/v1/deliveries",
   summary: "Deliveries, newest first",
   request: { query: deliveryQuerySchema },
-  responses: { 200: json("A page", deliveryPageSchema), ...badQuery },
+  responses: { 200: json("A page", deliveryPageSchema), ...badQuery, ...noSuchName },
 });
 
 export const deadRoute = createRoute({
@@ -79,7 +81,7 @@ export const deadRoute = createRoute({
   path: "/api/v1/dead",
   summary: "Dead letters, newest first",
   request: { query: deadQuerySchema },
-  responses: { 200: json("A page", deliveryPageSchema), ...badQuery },
+  responses: { 200: json("A page", deliveryPageSchema), ...badQuery, ...noSuchName },
 });
 
 export const deliveryRoute = createRoute({

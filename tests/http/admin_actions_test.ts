@@ -302,7 +302,36 @@ Deno.test("names: a source that only the log still knows can be erased, and then
   assertEquals((await ask("/events/replay", actions.replayedSchema, { filter, dryRun: true })).events, 1);
   assertEquals((await ask("/events/purge", actions.purgedSchema, { filter })).events, 1);
   const unknown = [404, "there is no source old; expected one of app"];
+  assertEquals(await refusal("/events?source=old"), unknown);
   assertEquals(await refusal("/events/purge", { filter }), unknown);
   assertEquals(await refusal("/events/replay", { filter }), unknown);
   assertEquals((await ask("/events/purge", actions.purgedSchema, { filter, after: 1 })).events, 0);
+});
+
+Deno.test("names: a listing tells one that is mistyped from one with nothing in it, and lists what is gone", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "weir-test-" });
+  const sources = { old: { publish: true as const } };
+  const routes: RoutesFile["routes"] = { gone: { from: "old" }, stays: { from: "app" } };
+  const before = await setUp({ folder, routes, sources });
+  await before.engine.weir.publish({ source: "old", type: "t", body: {} });
+  await before.engine.weir.stop({ graceMs: 0 });
+  const { engine, ask, refusal } = await setUp({ folder, routes: { stays: { from: "app" } } });
+  await using _ = engine;
+
+  const noRoute = [404, 'there is no route gon; expected one of gone, stays; did you mean "gone"?'];
+  for (const listing of ["/lanes", "/deliveries", "/dead"]) {
+    assertEquals(await refusal(`${listing}?route=gon`), noRoute, listing);
+  }
+  assertEquals(await refusal("/deliveries?route=stays&target=ci"), [
+    404,
+    "there is no target of stays named ci; there are none",
+  ]);
+  const noSource = [404, "there is no source ol; expected one of app"];
+  for (const listing of ["/events", "/deliveries", "/dead"]) {
+    assertEquals(await refusal(`${listing}?source=ol`), noSource, listing);
+  }
+  const rows = async (path: string) => (await ask(path, schemas.deliveryPageSchema)).rows.length;
+  assertEquals(await rows("/deliveries?route=gone&source=old"), 1);
+  assertEquals([await rows("/dead?route=gone&source=old"), await rows("/deliveries?route=stays&source=app")], [0, 0]);
+  assertEquals((await ask("/lanes?route=gone", actions.laneListSchema)).rows, []);
 });

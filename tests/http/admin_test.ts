@@ -205,7 +205,7 @@ Deno.test("createAdmin: dead letters are listed, by route too", async () => {
   });
   const dead = await engine.get("/api/v1/dead?route=r", schemas.deliveryPageSchema);
   assertEquals(dead.rows.map(({ id, reason }) => [id, reason]), [["dlv_1", "rejected: no"]]);
-  assertEquals((await engine.get("/api/v1/dead?route=other", schemas.deliveryPageSchema)).rows, []);
+  assertEquals((await engine.get("/api/v1/dead?target=", schemas.deliveryPageSchema)).rows, []);
   const { attempts } = await engine.get("/api/v1/deliveries/dlv_1", schemas.deliverySchema);
   assertEquals(attempts.map(({ outcome, output }) => [outcome, output]), [["rejected", "printed"]]);
 });
