@@ -6,7 +6,7 @@
 import type { DeliveryDetailView, DeliveryView, Page } from "../core/mod.ts";
 import { connect, type DeliveryFilter, type DeliveryQuery, type EngineOptions } from "./client.ts";
 import { escapeLines, paint, print, printError, printJson, printTable } from "./print.ts";
-import { describeDuration, describeTime, describeWait, field, paintState, queueOf } from "./wording.ts";
+import { describeDuration, describeState, describeTime, field, paintState, queueOf } from "./wording.ts";
 
 type ListOptions = EngineOptions & DeliveryQuery & { readonly json?: boolean };
 
@@ -59,19 +59,19 @@ export function printDeliveries(rows: readonly DeliveryView[]): void {
     { title: "TYPE", value: (row) => row.eventType, widthMax: 30 },
     { title: "STATE", value: (row) => row.state, paint: (text, row) => paintState(text, row.state) },
     { title: "ATTEMPTS", value: (row) => `${row.executions}` },
-    { title: "REASON", value: (row) => describeWait(row, now), widthMax: 80 },
+    { title: "REASON", value: (row) => describeState(row, now), widthMax: 80 },
   ], rows);
 }
 
 function printDelivery(delivery: DeliveryDetailView): void {
   const { id, eventId, source, eventType, lane, state, redeliveryOf, createdAt, finishedAt, behind, result } = delivery;
-  const waits = describeWait(delivery, Date.now());
+  const why = describeState(delivery, Date.now());
   const fields = [
     field("delivery", id),
     field("event", `${eventId} (${source} ${eventType})`),
     field("queue", queueOf(delivery)),
     field("lane", lane),
-    field("state", waits === "" ? state : `${state}: ${waits}`),
+    field("state", why === "" ? state : `${state}: ${why}`),
     field("waits for", state === "parked" ? `a person: weir deliveries resume ${id}, or skip` : undefined),
     field("behind", behind),
     field("repeats", redeliveryOf),

@@ -6,7 +6,7 @@ import type { LaneDetailView, LaneMovedView, LaneView } from "../core/mod.ts";
 import { connect, type EngineOptions, type LaneName, type LaneQuery } from "./client.ts";
 import { printDeliveries } from "./deliveries.ts";
 import { escapeControls, paint, print, printError, printJson, printTable } from "./print.ts";
-import { describeDuration, describeWait, field, paintState, parseQueue, queueOf } from "./wording.ts";
+import { describeDuration, describeRun, describeState, field, paintState, parseQueue, queueOf } from "./wording.ts";
 
 /** Prints lanes with something open in them, the longest first. */
 export async function listLanes(options: EngineOptions & LaneQuery & { json?: boolean }): Promise<number> {
@@ -64,17 +64,23 @@ function printLanes(rows: readonly LaneView[]): void {
     { title: "AGE", value: (row) => describeDuration(now - row.headAt) },
     { title: "STATE", value: (row) => row.headState, paint: (text, row) => paintState(text, row.headState) },
     { title: "FAILURES", value: (row) => `${row.headFailures}` },
-    { title: "REASON", value: (row) => row.waiting?.reason ?? row.headReason ?? "", widthMax: 80 },
+    { title: "REASON", value: (row) => describeHead(row, now), widthMax: 80 },
   ], rows);
 }
 
+/** Since when the head runs, or what it waits for. What it failed with before it ran again is no reason any more. */
+function describeHead(row: LaneView, now: number): string {
+  if (row.headState !== "running") return row.waiting?.reason ?? row.headReason ?? "";
+  return describeRun({ ...row, executions: row.headExecutions, claimedAt: row.headClaimedAt }, now);
+}
+
 function printLane(view: LaneDetailView): void {
-  const waits = describeWait(view.headDelivery, Date.now());
+  const why = describeState(view.headDelivery, Date.now());
   const fields = [
     field("queue", queueOf(view)),
     field("lane", view.lane),
     field("depth", view.depth),
-    field("head", `${view.head}, ${view.headState}${waits === "" ? "" : `: ${waits}`}`),
+    field("head", `${view.head}, ${view.headState}${why === "" ? "" : `: ${why}`}`),
   ];
   for (const line of fields) if (line !== undefined) print(line);
   printDeliveries([view.headDelivery, ...view.behind]);

@@ -41,7 +41,22 @@ export function describeCounts(counts: Readonly<Partial<Record<string, number>>>
   return parts.length === 0 ? "no route matched" : parts.join(", ");
 }
 
-/** Why a delivery is where it is, in one line. */
+/** Why a delivery is where it is, in one line; while it runs, since when. */
+export function describeState(row: DeliveryView, now: number): string {
+  return row.state === "running" ? describeRun(row, now) : describeWait(row, now);
+}
+
+/** `attempt 2, for 41s of 1m`. */
+export function describeRun(
+  row: { readonly executions: number; readonly claimedAt?: number; readonly timeoutMs?: number },
+  now: number,
+): string {
+  const { executions, claimedAt = now, timeoutMs } = row;
+  const limit = timeoutMs === undefined ? "" : ` of ${describeDuration(timeoutMs)}`;
+  return `attempt ${executions}, for ${describeDuration(now - claimedAt)}${limit}`;
+}
+
+/** Why a delivery that does not run is where it is, in one line. */
 export function describeWait(row: DeliveryView, now: number): string {
   // While it runs, and once it has succeeded, the reason is only that of the attempt before.
   if (row.state === "running" || row.state === "succeeded") return "";

@@ -17,7 +17,7 @@ import type { AdminOptions } from "./admin_options.ts";
 import { withTimes } from "./admin_query_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
 import * as routes from "./admin_routes.ts";
-import { viewEvent, viewQueue, viewRoute, viewSource, withWaiting } from "./admin_view.ts";
+import { viewEvent, viewOpen, viewQueue, viewRoute, viewSource } from "./admin_view.ts";
 import { peerOf, splitUrl } from "./client_address.ts";
 import { metricsType } from "./metrics.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
@@ -111,14 +111,14 @@ function createRouter(options: AdminOptions) {
     const { id } = context.req.valid("param");
     const event = await store.event(id);
     if (event === undefined) return refuse(context, 404, `there is no event ${id}`);
-    return context.json(viewEvent(event, await withWaiting(event.deliveryRows, options)), 200);
+    return context.json(viewEvent(event, await viewOpen(event.deliveryRows, options)), 200);
   });
   router.openapi(routes.deliveriesRoute, async (context) => {
     const query = context.req.valid("query");
     const page = await store.deliveries(withTimes(query, clock.now()));
     const unknown = await findMistyped(query, page.rows, options);
     if (unknown !== undefined) return refuse(context, 404, unknown);
-    return context.json({ ...page, rows: await withWaiting(page.rows, options) }, 200);
+    return context.json({ ...page, rows: await viewOpen(page.rows, options) }, 200);
   });
   router.openapi(routes.deadRoute, async (context) => {
     const query = context.req.valid("query");
@@ -130,7 +130,7 @@ function createRouter(options: AdminOptions) {
     const { id } = context.req.valid("param");
     const delivery = await store.delivery(id);
     if (delivery === undefined) return refuse(context, 404, `there is no delivery ${id}`);
-    return context.json((await withWaiting([delivery], options))[0]!, 200);
+    return context.json((await viewOpen([delivery], options))[0]!, 200);
   });
 
   router.openapi(routes.redeliverRoute, async (context) => {

@@ -7,7 +7,6 @@ import { z } from "@hono/zod-openapi";
 import type { Source } from "../domain/config.ts";
 import { type DeliveryState, deliveryStates } from "../domain/delivery.ts";
 import type { RouteDecision } from "../domain/route.ts";
-import type { Waiting } from "../domain/waiting.ts";
 import { type Bulk, bulkRowsMax } from "../engine/bulk.ts";
 import type { PurgeAnswer } from "../engine/purge.ts";
 import { type Replayed, replayEventsMax } from "../engine/replay.ts";
@@ -20,15 +19,14 @@ import {
   deliveryRowSchema,
   deliverySchema,
   type DeliveryView,
+  openMembers,
+  type OpenView,
   pausedSchema,
-  waitingSchema,
 } from "./admin_schema.ts";
 import { momentSchema } from "./admin_query_schema.ts";
 
-/** A lane with what its head waits for. */
-export interface LaneView extends LaneRow {
-  readonly waiting?: Waiting;
-}
+/** A lane with what its head waits for, or how long it may run. */
+export interface LaneView extends LaneRow, OpenView {}
 
 /** GET /api/v1/lanes. */
 export interface LaneListView {
@@ -101,9 +99,11 @@ const laneMembers = {
   headState: z.enum(deliveryStates),
   headReason: z.string().optional(),
   headDueAt: at.optional(),
+  headExecutions: count,
   headFailures: count,
+  headClaimedAt: at.optional(),
   headAt: at,
-  waiting: waitingSchema.optional(),
+  ...openMembers,
 };
 
 /** {@link LaneListView} */

@@ -12,8 +12,9 @@ import * as routes from "./admin_action_routes.ts";
 import { describeMissingLane, findMistyped, findUnknownName } from "./admin_names.ts";
 import type { AdminOptions } from "./admin_options.ts";
 import { withTimes } from "./admin_query_schema.ts";
+import type { OpenView } from "./admin_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
-import { viewExplanation, withWaiting } from "./admin_view.ts";
+import { viewExplanation, viewOpen } from "./admin_view.ts";
 
 /** Adds them to the router of the admin API. */
 export function addActions(router: OpenAPIHono, options: AdminOptions): void {
@@ -41,8 +42,8 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
     const lanes = await store.lanes({ ...filter, headState });
     const unknown = await findMistyped(filter, lanes, options);
     if (unknown !== undefined) return refuse(context, 404, unknown);
-    const heads = await withWaiting(lanes.map(asDelivery), options);
-    return context.json({ rows: lanes.map((lane, at) => ({ ...lane, waiting: heads[at]!.waiting })) }, 200);
+    const heads = await viewOpen(lanes.map(asDelivery), options);
+    return context.json({ rows: lanes.map((lane, at) => ({ ...lane, ...openOf(heads[at]!) })) }, 200);
   });
   router.openapi(routes.laneRoute, async (context) => {
     const { after, limit, ...named } = context.req.valid("query");
@@ -52,10 +53,10 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
       return refuse(context, 404, await describeMissingLane(named, options));
     }
     const page = await store.deliveries({ ...named, state: "blocked", after, limit });
-    const [headDelivery] = await withWaiting([head], options);
-    const behind = await withWaiting(page.rows, options);
-    const { waiting } = headDelivery!;
-    return context.json({ ...lane, waiting, headDelivery: headDelivery!, behind, nextAfter: page.nextAfter }, 200);
+    const [headDelivery] = await viewOpen([head], options);
+    const behind = await viewOpen(page.rows, options);
+    const open = openOf(headDelivery!);
+    return context.json({ ...lane, ...open, headDelivery: headDelivery!, behind, nextAfter: page.nextAfter }, 200);
   });
   router.openapi(routes.laneSkipRoute, async (context) => {
     const named = context.req.valid("json");
@@ -91,6 +92,10 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
     wake();
     return context.json({ id, state: "ready" as const }, 200);
   });
+}
+
+function openOf({ waiting, timeoutMs }: OpenView): OpenView {
+  return { waiting, timeoutMs };
 }
 
 /** The head of a lane as far as it matters for what it waits for. */
@@ -197,6 +202,6 @@ function addEvents(router: OpenAPIHono, options: AdminOptions): void {
     const { id } = context.req.valid("param");
     const event = await store.event(id);
     if (event === undefined) return refuse(context, 404, `there is no event ${id}`);
-    return context.json(viewExplanation(event, config(), await withWaiting(event.deliveryRows, options)), 200);
+    return context.json(viewExplanation(event, config(), await viewOpen(event.deliveryRows, options)), 200);
   });
 }

@@ -63,16 +63,19 @@ export interface QueueView extends QueueRow {
   readonly orphaned: boolean;
 }
 
-/** A delivery with what it waits for. */
-export interface DeliveryView extends DeliveryRow {
-  /** Absent while it runs, and once it has finished. */
+/** What the configuration of now says of work that has not finished. */
+export interface OpenView {
+  /** What it waits for; absent while it runs, and once it has finished. */
   readonly waiting?: Waiting;
+  /** How long the attempt that goes on may take; absent while none does, and when its route or target is gone. */
+  readonly timeoutMs?: number;
 }
 
+/** A delivery with what it waits for. */
+export interface DeliveryView extends DeliveryRow, OpenView {}
+
 /** GET /api/v1/deliveries/{id}. */
-export interface DeliveryDetailView extends DeliveryDetail {
-  readonly waiting?: Waiting;
-}
+export interface DeliveryDetailView extends DeliveryDetail, OpenView {}
 
 /** GET /api/v1/events/{id}. */
 export interface EventView extends Omit<EventDetail, "raw" | "deliveryRows"> {
@@ -235,6 +238,9 @@ export const waitingSchema: z.ZodType<Waiting> = z.strictObject({
   head: z.string().optional(),
 }).openapi("Waiting");
 
+/** {@link OpenView} */
+export const openMembers = { waiting: waitingSchema.optional(), timeoutMs: count.optional() };
+
 const deliveryMembers = {
   seq: count,
   id: z.string(),
@@ -248,6 +254,7 @@ const deliveryMembers = {
   reason: z.string().optional(),
   dueAt: at.optional(),
   behind: z.string().optional(),
+  claimedAt: at.optional(),
   executions: count,
   failures: count,
   deaths: count.openapi({ description: "processes that it has taken down" }),
@@ -260,7 +267,7 @@ const deliveryMembers = {
     description:
       "others of its lane may have passed before it was made; assumed after 1,000 later deliveries of any lane",
   }),
-  waiting: waitingSchema.optional(),
+  ...openMembers,
 };
 
 /** {@link DeliveryView} */

@@ -19,12 +19,20 @@ import {
 import { finishedStates } from "../domain/delivery.ts";
 import type { Scope } from "../domain/expression.ts";
 import { match, type RouteDecision } from "../domain/route.ts";
-import { type Waiting, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
+import { type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
 import { identify } from "../engine/identity.ts";
 import { scopeOf } from "../engine/routing.ts";
 import type { EventDetail, Paused, QueueRow, Store } from "../store/store.ts";
 import type { ExplanationView, RouteExplanation } from "./admin_action_schema.ts";
-import type { DeliveryView, DestinationView, EventView, QueueView, RouteView, SourceView } from "./admin_schema.ts";
+import type {
+  DeliveryView,
+  DestinationView,
+  EventView,
+  OpenView,
+  QueueView,
+  RouteView,
+  SourceView,
+} from "./admin_schema.ts";
 
 /** What a view of work that waits is made with. */
 export interface WaitingContext {
@@ -33,19 +41,21 @@ export interface WaitingContext {
   readonly clock: Clock;
 }
 
-/** Says of each delivery what it waits for. The log is asked only if one of them waits at all. */
-export async function withWaiting<Row extends WaitingDelivery & { readonly route: string; readonly target: string }>(
+/** Says of each delivery what it waits for, or how long it may run. The log is asked only if one of them waits at all. */
+export async function viewOpen<Row extends WaitingDelivery & { readonly route: string; readonly target: string }>(
   rows: readonly Row[],
   { store, config, clock }: WaitingContext,
-): Promise<(Row & { readonly waiting?: Waiting })[]> {
+): Promise<(Row & OpenView)[]> {
   const isOpen = ({ state }: Row) => state !== "running" && !finishedStates.includes(state);
   const gates = rows.some(isOpen) ? await store.gates() : [];
   const now = clock.now();
   return rows.map((row) => {
-    const { route, target } = row;
+    const { route, target, state } = row;
+    const destination = destinationOf(config(), row);
+    if (state === "running") return { ...row, timeoutMs: destination?.timeoutMs };
     const gate = gates.find((each) => each.route === route && each.target === target);
     if (gate === undefined) return row;
-    const queue = { ...gate, name: queueName(route, target), destination: destinationOf(config(), row) };
+    const queue = { ...gate, name: queueName(route, target), destination };
     return { ...row, waiting: waitingFor(row, queue, now) };
   });
 }

@@ -30,7 +30,7 @@ export async function listLanes(db: Kysely<Tables>, filter: LaneFilter): Promise
     .innerJoin("deliveries as h", "h.seq", "l.first")
     .innerJoin("queues as q", "q.id", "l.queue")
     .select(["q.route", "q.target", "l.lane", "l.depth", "h.id", "h.state", "h.reason", "h.due_at", "h.failures"])
-    .select("h.created_at")
+    .select(["h.executions", "h.claimed_at", "h.created_at"])
     .orderBy("l.depth", "desc").orderBy("l.first").limit(limit);
   if (filter.headState !== undefined) query = query.where("h.state", "=", filter.headState);
   const rows = await query.execute();
@@ -43,7 +43,9 @@ export async function listLanes(db: Kysely<Tables>, filter: LaneFilter): Promise
     headState: row.state,
     headReason: row.reason ?? undefined,
     headDueAt: row.state === "ready" ? row.due_at : undefined,
+    headExecutions: row.executions,
     headFailures: row.failures,
+    headClaimedAt: row.claimed_at ?? undefined,
     headAt: row.created_at,
   }));
 }

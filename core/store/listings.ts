@@ -250,6 +250,7 @@ function selectDeliveries(db: Kysely<Tables>) {
     .innerJoin("events as e", "e.seq", "d.event_seq")
     .select(["d.seq", "d.id", "d.queue", "d.lane", "d.state", "d.due_at", "d.executions", "d.failures", "d.reason"])
     .select([
+      "d.claimed_at",
       "d.deaths",
       "d.lineage",
       "d.redelivery_of",
@@ -336,6 +337,7 @@ function toDeliveryRow(
     reason: row.reason ?? undefined,
     dueAt: row.state === "ready" ? row.due_at : undefined,
     behind: row.behind ?? undefined,
+    claimedAt: row.claimed_at ?? undefined,
     executions: row.executions,
     failures: row.failures,
     deaths: row.deaths,

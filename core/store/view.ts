@@ -56,6 +56,8 @@ export interface DeliveryRow {
   readonly dueAt?: number;
   /** The delivery at the head of its lane, while it is blocked. */
   readonly behind?: string;
+  /** When the execution that goes on was claimed, while it runs. */
+  readonly claimedAt?: number;
   readonly executions: number;
   readonly failures: number;
   /** Processes that it has taken down. */
@@ -188,7 +190,10 @@ export interface LaneRow {
   readonly headReason?: string;
   /** When the head may run next, while it is ready. */
   readonly headDueAt?: number;
+  readonly headExecutions: number;
   readonly headFailures: number;
+  /** When the execution of the head that goes on was claimed, while it runs. */
+  readonly headClaimedAt?: number;
   /** When the head was created. */
   readonly headAt: number;
 }

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { createProject } from "../support/project.ts";
+import { until } from "../support/until.ts";
 import { type EngineProcess, runWeir, startWeir } from "./command_line.ts";
 
 const failing = `export default () => { throw new Error("ledger is closed"); };\n`;
@@ -79,5 +80,28 @@ Deno.test("weir resume: says what holds a queue although nobody pauses it any mo
     assertEquals(halty.out, "halty goes on; 1 parked: weir deliveries list --state parked --route halty\n");
     assertMatch(fan.out, /^fan\/down goes on; breaker open after 1 failure, for \S+ more\n$/);
     assertMatch((await weir("deliveries", "list", "--state", "parked", "--route", "halty")).out, /ledger is closed/);
+  });
+});
+
+Deno.test("weir deliveries show, lanes list: what runs says so, and not what it failed with before", async () => {
+  const routes = `
+  work: { from: door, handler: plugins/work.ts, order_by: body.key, timeout: 5m, retry: { attempts: 3, schedule: [1s] } }
+`;
+  await withEngine(routes, async ({ engine, weir, post, write }) => {
+    await post({ key: "k" });
+    const { deliveryId: id } = JSON.parse(await engine.line(/"outcome":"failed"/));
+    await write("plugins/work.ts", "export default () => new Promise((done) => setTimeout(done, 200_000));\n");
+    const shown = () => weir("deliveries", "show", id);
+    await until("it runs again", async () => (await shown()).out.includes("running"));
+    const [show, list, lanes, lane] = await Promise.all([
+      shown(),
+      weir("deliveries", "list"),
+      weir("lanes", "list"),
+      weir("lanes", "show", "work", "k"),
+    ]);
+    assertMatch(show.out, /state +running: attempt 2, for \S+ of 5m\n/);
+    assertMatch(list.out, / running +2 +attempt 2, for \S+ of 5m\n/);
+    assertMatch(lanes.out, / running +1 +attempt 2, for \S+ of 5m\n/);
+    assertMatch(lane.out, new RegExp(`head +${id}, running: attempt 2, for \\S+ of 5m\n`));
   });
 });

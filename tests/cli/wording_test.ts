@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { describeCounts, describeDuration, describeFlags, queueOf } from "../../cli/wording.ts";
+import { describeCounts, describeDuration, describeFlags, describeRun, queueOf } from "../../cli/wording.ts";
 
 Deno.test("describeDuration: two units at most, whatever the length", () => {
   const cases: [number, string][] = [
@@ -37,4 +37,10 @@ Deno.test("describeFlags: what is odd about an event, and nothing about the othe
     [{ duplicates: 0, mismatches: 0, replayOf: "evt_1" }, "replays evt_1"],
   ];
   for (const [event, text] of cases) assertEquals(describeFlags(event), text);
+});
+
+Deno.test("describeRun: which attempt, since when, and of how long where the configuration says it", () => {
+  const running = { executions: 2, claimedAt: 1_000 };
+  assertEquals(describeRun({ ...running, timeoutMs: 60_000 }, 42_000), "attempt 2, for 41s of 1m");
+  assertEquals(describeRun(running, 42_000), "attempt 2, for 41s");
 });

@@ -6,6 +6,7 @@ import type { Handler, RoutesFile } from "weir";
 import * as actions from "../../core/http/admin_action_schema.ts";
 import * as schemas from "../../core/http/admin_schema.ts";
 import { startEngine, type TestEngine } from "../support/engine.ts";
+import { until } from "../support/until.ts";
 import { from } from "./http_fixture.ts";
 
 const adminToken = "a-token-of-the-tests-0123456789";
@@ -15,10 +16,11 @@ async function setUp(
   options: { routes?: RoutesFile["routes"]; sources?: RoutesFile["sources"]; folder?: string } = {},
 ) {
   const ran: string[] = [];
-  const control = { fails: (_id: string): boolean => false };
+  const control = { fails: (_id: string): boolean => false, gate: undefined as Promise<void> | undefined };
   const work: Handler = (event) => {
     ran.push(event.body.id);
     if (control.fails(event.body.id)) throw new Error("told to fail");
+    return control.gate;
   };
   const routes = options.routes ?? { work: { from: "app", order_by: "body.key", retry: { attempts: 1 } } };
   const handlers = Object.fromEntries(Object.keys(routes).map((name) => [name, work]));
@@ -87,6 +89,35 @@ Deno.test("lanes: a parked head is seen, resumed with fresh attempts, skipped, a
   assertEquals(ran, ["a", "a", "b", "c", "d"]);
   assertEquals((await refusal("/lanes/skip", { route: "work", lane: "k" }))[0], 404);
   assertEquals((await refusal("/lanes/show?route=work&lane=k"))[0], 404);
+});
+
+Deno.test("deliveries, lanes: what runs is shown with its attempt, since when, and for how long at most", async () => {
+  const retry = { attempts: 3, schedule: ["1s"], jitter: 0 };
+  const routes: RoutesFile["routes"] = { work: { from: "app", order_by: "body.key", retry, timeout: "60s" } };
+  const { engine, ask, publish, control, ran } = await setUp({ routes });
+  await using _ = engine;
+  control.fails = () => true;
+  await publish("a", "k");
+  await attempted(engine, 1);
+  const gate = Promise.withResolvers<void>();
+  Object.assign(control, { fails: () => false, gate: gate.promise });
+  engine.clock.advance(1_000);
+  await until("the second attempt runs", () => ran.length === 2);
+  const claimedAt = engine.clock.now();
+  engine.clock.advance(41_000);
+
+  const { rows: [row] } = await ask("/deliveries?state=running", schemas.deliveryPageSchema);
+  const run = { claimedAt, executions: 2, timeoutMs: 60_000, waiting: undefined };
+  const shown = await ask(`/deliveries/${row!.id}`, schemas.deliverySchema);
+  for (const { claimedAt, executions, timeoutMs, waiting } of [row!, shown]) {
+    assertEquals({ claimedAt, executions, timeoutMs, waiting }, run);
+  }
+  const { rows: [lane] } = await ask("/lanes", actions.laneListSchema);
+  assertEquals([lane!.headClaimedAt, lane!.headExecutions, lane!.timeoutMs], [claimedAt, 2, 60_000]);
+  gate.resolve();
+  await attempted(engine, 2);
+  const done = await ask(`/deliveries/${row!.id}`, schemas.deliverySchema);
+  assertEquals([done.state, done.claimedAt, done.timeoutMs], ["succeeded", undefined, undefined]);
 });
 
 Deno.test("deliveries: skip and resume go only from the states that allow it", async () => {
