@@ -5,6 +5,7 @@
 
 import type {
   Bulk,
+  DeadPageView,
   DeliveryDetailView,
   DeliveryView,
   EventRow,
@@ -118,7 +119,7 @@ export interface Client {
   backup(file: string): Promise<{ bytes: number; durationMs: number }>;
   deliveries(query: DeliveryQuery): Promise<Page<DeliveryView>>;
   delivery(id: string): Promise<DeliveryDetailView>;
-  dead(query: DeliveryQuery): Promise<Page<DeliveryView>>;
+  dead(query: DeliveryQuery & { unrepeated?: boolean }): Promise<DeadPageView>;
   redeliver(id: string): Promise<{ id: string }>;
   cancel(id: string): Promise<void>;
   skip(id: string): Promise<void>;

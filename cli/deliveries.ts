@@ -18,10 +18,15 @@ export async function listDeliveries(options: ListOptions & { event?: string }):
   return 0;
 }
 
-/** Prints dead letters, newest first. */
-export async function listDead(options: ListOptions): Promise<number> {
-  const { before, limit } = options;
-  printPage(await (await connect(options)).dead({ ...filterOf(options), before, limit }), options, "dead letters");
+/** Prints dead letters, newest first; those that have been redelivered are answered for by what was made from them. */
+export async function listDead(options: ListOptions & { all?: boolean }): Promise<number> {
+  const { before, limit, all = false } = options;
+  const page = await (await connect(options)).dead({ ...filterOf(options), before, limit, unrepeated: !all });
+  printPage(page, options, "dead letters");
+  const { repeated = 0 } = page;
+  if (repeated > 0 && !options.json) {
+    printError(paint.dim(`${repeated} left out that ${repeated === 1 ? "has" : "have"} been redelivered: see --all`));
+  }
   return 0;
 }
 
@@ -64,7 +69,20 @@ export function printDeliveries(rows: readonly DeliveryView[]): void {
 }
 
 function printDelivery(delivery: DeliveryDetailView): void {
-  const { id, eventId, source, eventType, lane, state, redeliveryOf, createdAt, finishedAt, behind, result } = delivery;
+  const {
+    id,
+    eventId,
+    source,
+    eventType,
+    lane,
+    state,
+    redeliveryOf,
+    redeliveredAs,
+    createdAt,
+    finishedAt,
+    behind,
+    result,
+  } = delivery;
   const why = describeState(delivery, Date.now());
   const fields = [
     field("delivery", id),
@@ -75,6 +93,7 @@ function printDelivery(delivery: DeliveryDetailView): void {
     field("waits for", state === "parked" ? `a person: weir deliveries resume ${id}, or skip` : undefined),
     field("behind", behind),
     field("repeats", redeliveryOf),
+    field("redelivered", redeliveredAs && `as ${redeliveredAs.id} (${redeliveredAs.state})`),
     field("origin", delivery.origin === "event" ? undefined : delivery.origin),
     field("order", delivery.outOfOrder ? "others of its lane may have passed before it was made" : undefined),
     field("created", describeTime(createdAt)),

@@ -116,7 +116,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .action(run(async (ids, options) => await (await import("./redeliver.ts")).skipDeliveries(ids, options)));
 
   const dead = weir.command("dead").description("dead letters");
-  withDeliveries(withPages(dead.command("list").description("newest first")))
+  withDeliveries(withPages(dead.command("list").description("those that were not redelivered, newest first")))
+    .option("--all", "also those that were")
     .action(run(async (options) => await (await import("./deliveries.ts")).listDead(options)));
   withMany(dead.command("redeliver [id...]").description("make new deliveries from dead letters"))
     .action(run(async (ids, options) => await (await import("./redeliver.ts")).redeliverDead(ids, options)));

@@ -29,6 +29,13 @@ export type {
   PausedQueuesView,
   SourcePauseView,
 } from "./http/admin_action_schema.ts";
-export type { DeliveryDetailView, DeliveryView, EventView, QueueView, StatusView } from "./http/admin_schema.ts";
+export type {
+  DeadPageView,
+  DeliveryDetailView,
+  DeliveryView,
+  EventView,
+  QueueView,
+  StatusView,
+} from "./http/admin_schema.ts";
 export type { Backup } from "./store/backup.ts";
 export type { AttemptRow, DeliveryDetail, DeliveryRow, EventRow, Page, QueueRow } from "./store/store.ts";

@@ -121,10 +121,14 @@ function createRouter(options: AdminOptions) {
     return context.json({ ...page, rows: await viewOpen(page.rows, options) }, 200);
   });
   router.openapi(routes.deadRoute, async (context) => {
-    const query = context.req.valid("query");
-    const page = await store.deliveries({ ...withTimes(query, clock.now()), state: "dead" });
+    const { unrepeated, ...query } = context.req.valid("query");
+    const filter = { ...withTimes(query, clock.now()), state: "dead" as const };
+    const page = await store.deliveries({ ...filter, unrepeated });
     const unknown = await findMistyped(query, page.rows, options);
-    return unknown === undefined ? context.json(page, 200) : refuse(context, 404, unknown);
+    if (unknown !== undefined) return refuse(context, 404, unknown);
+    if (!unrepeated || query.before !== undefined) return context.json(page, 200);
+    const [left, all] = [await store.countDeliveries({ ...filter, unrepeated }), await store.countDeliveries(filter)];
+    return context.json({ ...page, repeated: Math.max(0, all - left) }, 200);
   });
   router.openapi(routes.deliveryRoute, async (context) => {
     const { id } = context.req.valid("param");

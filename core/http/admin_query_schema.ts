@@ -37,6 +37,8 @@ export const eventQuerySchema = z.strictObject({
 
 /** Query of GET /api/v1/dead. */
 export const deadQuerySchema = z.strictObject({
+  unrepeated: z.enum(["true", "false"]).default("false").transform((text) => text === "true")
+    .openapi({ description: "only those that have not been redelivered" }),
   route: z.string().optional(),
   target: z.string().optional(),
   source: z.string().optional(),

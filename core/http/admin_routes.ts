@@ -6,6 +6,7 @@
 import { createRoute, type z } from "@hono/zod-openapi";
 import {
   createdSchema,
+  deadPageSchema,
   deliveryPageSchema,
   deliverySchema,
   eventPageSchema,
@@ -81,7 +82,7 @@ export const deadRoute = createRoute({
   path: "/api/v1/dead",
   summary: "Dead letters, newest first",
   request: { query: deadQuerySchema },
-  responses: { 200: json("A page", deliveryPageSchema), ...badQuery, ...noSuchName },
+  responses: { 200: json("A page", deadPageSchema), ...badQuery, ...noSuchName },
 });
 
 export const deliveryRoute = createRoute({

@@ -77,6 +77,12 @@ export interface DeliveryView extends DeliveryRow, OpenView {}
 /** GET /api/v1/deliveries/{id}. */
 export interface DeliveryDetailView extends DeliveryDetail, OpenView {}
 
+/** GET /api/v1/dead. */
+export interface DeadPageView extends Page<DeliveryView> {
+  /** How many were left out because they have been redelivered; absent where that was not asked for, and with `before`. */
+  readonly repeated?: number;
+}
+
 /** GET /api/v1/events/{id}. */
 export interface EventView extends Omit<EventDetail, "raw" | "deliveryRows"> {
   readonly deliveryRows: readonly DeliveryView[];
@@ -296,6 +302,13 @@ export const deliveryPageSchema: z.ZodType<Page<DeliveryView>> = z.strictObject(
   nextBefore: count.optional(),
 }).openapi("DeliveryPage");
 
+/** {@link DeadPageView} */
+export const deadPageSchema: z.ZodType<DeadPageView> = z.strictObject({
+  rows: z.array(deliveryRowSchema),
+  nextBefore: count.optional(),
+  repeated: count.optional(),
+}).openapi("DeadPage");
+
 /** {@link EventView} */
 export const eventSchema: z.ZodType<EventView> = z.strictObject({
   ...eventMembers,
@@ -311,6 +324,7 @@ export const eventSchema: z.ZodType<EventView> = z.strictObject({
 export const deliverySchema: z.ZodType<DeliveryDetailView> = z.strictObject({
   ...deliveryMembers,
   result: z.string().optional(),
+  redeliveredAs: z.strictObject({ id: z.string(), state }).optional(),
   attempts: z.array(attemptRow),
 }).openapi("Delivery");
 

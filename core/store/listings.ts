@@ -131,13 +131,14 @@ function selectMatching(db: Kysely<Tables>, filter: Omit<DeliveryFilter, "limit"
 
 /** Reads one delivery with its attempts. */
 export async function readDelivery(db: Kysely<Tables>, id: string): Promise<DeliveryDetail | undefined> {
-  const row = await selectDeliveries(db).select("d.result").where("d.id", "=", id).executeTakeFirst();
+  const row = await selectDeliveries(db).select(["d.result", "d.event_seq"]).where("d.id", "=", id).executeTakeFirst();
   if (row === undefined) return undefined;
   const attempts = await db.selectFrom("attempts").selectAll()
     .where("delivery", "=", row.seq).orderBy("n", "desc").limit(attemptsShownMax).execute();
   return {
     ...toDeliveryRow(row),
     result: row.result ?? undefined,
+    redeliveredAs: await readSuccessor(db, row),
     attempts: attempts.reverse().map((attempt): AttemptRow => ({
       n: attempt.n,
       startedAt: attempt.started_at,
@@ -148,6 +149,23 @@ export async function readDelivery(db: Kysely<Tables>, id: string): Promise<Deli
       codeHash: attempt.code_hash ?? undefined,
     })),
   };
+}
+
+/** Reads what came after a delivery in its lineage, which is as long as people have made it, and takes the latest of its own. */
+async function readSuccessor(
+  db: Kysely<Tables>,
+  { id, seq, lineage, event_seq }: { id: string; seq: number; lineage: string; event_seq: number },
+): Promise<DeliveryDetail["redeliveredAs"]> {
+  const later = await db.selectFrom("deliveries").select(["id", "state", "redelivery_of"])
+    .where("event_seq", "=", event_seq).where("lineage", "=", lineage).where("seq", ">", seq).orderBy("seq").execute();
+  const line = new Set<string | null>([id]);
+  let latest: DeliveryDetail["redeliveredAs"];
+  for (const { id, state, redelivery_of } of later) {
+    if (!line.has(redelivery_of)) continue;
+    line.add(id);
+    latest = { id, state };
+  }
+  return latest;
 }
 
 /** Each line reads one partial index and nothing else, so finished work and, but for its index entry, waiting work cost nothing. */

@@ -77,6 +77,8 @@ export interface DeliveryDetail extends DeliveryRow {
   /** The handler's return value as JSON text, or the target's status line. */
   readonly result?: string;
   readonly attempts: readonly AttemptRow[];
+  /** The latest of those that were made from it, at once or by way of others. */
+  readonly redeliveredAs?: { readonly id: string; readonly state: DeliveryState };
 }
 
 /** One attempt as it is kept. */

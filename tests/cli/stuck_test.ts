@@ -105,3 +105,23 @@ Deno.test("weir deliveries show, lanes list: what runs says so, and not what it 
     assertMatch(lane.out, new RegExp(`head +${id}, running: attempt 2, for \\S+ of 5m\n`));
   });
 });
+
+Deno.test("weir dead list, deliveries show: what has been redelivered is left out, and names what was made of it", async () => {
+  const routes = `  work: { from: door, handler: plugins/work.ts, retry: { attempts: 1 } }\n`;
+  await withEngine(routes, async ({ engine, weir, post, write }) => {
+    await post(1);
+    const { deliveryId: id } = JSON.parse(await engine.line(/"state":"dead"/));
+    assertMatch((await weir("dead", "list")).out, new RegExp(id));
+    await write("plugins/work.ts", fine);
+    assertEquals((await weir("dead", "redeliver", id)).code, 0);
+    const { deliveryId: made } = JSON.parse(await engine.line(/"state":"succeeded"/));
+    const [list, all, show] = await Promise.all([
+      weir("dead", "list"),
+      weir("dead", "list", "--all"),
+      weir("deliveries", "show", id),
+    ]);
+    assertEquals(list.err, "no dead letters\n1 left out that has been redelivered: see --all\n");
+    assertMatch(all.out, new RegExp(id));
+    assertMatch(show.out, new RegExp(`redelivered +as ${made} \\(succeeded\\)\n`));
+  });
+});

@@ -212,6 +212,13 @@ Deno.test("redeliver by filter: counts first, then repeats each lineage once, in
   engine.clock.advance(1);
   const again = await ask("/deliveries/redeliver", actions.bulkSchema, { filter, dryRun: true });
   assertEquals(again.matched, 1, "only the one that failed again, and not what it was made from");
+  const { rows: [dead], repeated } = await ask("/dead?unrepeated=true", schemas.deadPageSchema);
+  assertEquals([dead!.redeliveryOf, repeated], [old[1]!.id, 3]);
+  assertEquals((await ask("/dead?unrepeated=true&route=work&since=0s", schemas.deadPageSchema)).repeated, 0);
+  const all = await ask("/dead", schemas.deadPageSchema);
+  assertEquals([all.rows.length, all.repeated], [4, undefined]);
+  const shown = await ask(`/deliveries/${old[0]!.id}`, schemas.deliverySchema);
+  assertEquals(shown.redeliveredAs, { id: made[0]!.id, state: "succeeded" });
   assertEquals((await refusal("/deliveries/redeliver", { filter: { state: "ready" } }))[0], 409);
   assertEquals((await refusal("/deliveries/redeliver", { filter: { rote: "work" } }))[0], 400);
   assertEquals((await refusal("/deliveries/redeliver", { filter: { since: "yesterday" } }))[0], 400);

@@ -17,7 +17,14 @@ import {
   planResume,
   planSettle,
 } from "../../core/store/deliveries.ts";
-import { listDeliveries, listEvents, listQueues, readDelivery, readEvent } from "../../core/store/listings.ts";
+import {
+  countDeliveries,
+  listDeliveries,
+  listEvents,
+  listQueues,
+  readDelivery,
+  readEvent,
+} from "../../core/store/listings.ts";
 import { migrate } from "../../core/store/migrations.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
 import { newRequest, settlement } from "./fixture.ts";
@@ -166,6 +173,9 @@ async function checkReads(database: Database): Promise<void> {
   const bySearch: Record<string, (db: ReturnType<typeof createKysely>) => unknown> = {
     event: (db) => readEvent(db, "x"),
     delivery: (db) => readDelivery(db, "x"),
+    "delivery with what was made from it": (db) => readDelivery(db, "dlv1"),
+    "dead deliveries that nothing repeats": (db) => listDeliveries(db, { state: "dead", unrepeated: true, limit: 5 }),
+    "how many dead deliveries nothing repeats": (db) => countDeliveries(db, { state: "dead", unrepeated: true }),
     "deliveries of an event": (db) => listDeliveries(db, { eventId: "x", limit: 5 }),
     "dead deliveries": (db) => listDeliveries(db, { state: "dead", limit: 5 }),
     "a later page of dead deliveries": (db) => listDeliveries(db, { state: "dead", before: 9, limit: 5 }),

@@ -124,6 +124,27 @@ export const listingTests: Record<string, StoreTest> = {
     assertEquals(await store.delivery("dlv_none"), undefined);
   },
 
+  async "delivery: names the latest that was made from it, and none that was made from another"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    const request = newRequest({ queues: [queue] });
+    await store.append(request);
+    const first = request.events[0]!.deliveries[0]!.id;
+    const successor = async (id: string) => (await store.delivery(id))?.redeliveredAs;
+    const die = async () => await store.settle(settlement(await claimOne(store, queue), "dead"));
+    await die();
+    assertEquals(await successor(first), undefined);
+    await store.redeliver(first, { id: "dlv_a", now: 3_000 });
+    assertEquals(await successor(first), { id: "dlv_a", state: "ready" });
+    await die();
+    await store.redeliver("dlv_a", { id: "dlv_b", now: 4_000 });
+    await store.settle(settlement(await claimOne(store, queue), "succeeded"));
+    assertEquals(await successor(first), { id: "dlv_b", state: "succeeded" });
+    await store.redeliver(first, { id: "dlv_c", now: 5_000 });
+    assertEquals((await successor(first))?.id, "dlv_c");
+    assertEquals((await successor("dlv_a"))?.id, "dlv_b");
+    assertEquals(await successor("dlv_c"), undefined);
+  },
+
   async "delivery: shows the latest attempts of very many, in order"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest({ queues: [queue] }));
