@@ -5,6 +5,7 @@
 
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
 import type { Config } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
 import { describeError } from "../domain/error.ts";
@@ -87,6 +88,10 @@ function createRouter(options: AdminOptions) {
     if (error instanceof StoreUnavailable) {
       const detail = error instanceof DiskFull ? error.message : "the log cannot be reached";
       return problem({ status: 503, detail, headers: retryAfter(comeBackMs) });
+    }
+    // What the router itself refuses: a body that does not parse, before any schema is held against it.
+    if (error instanceof HTTPException && error.status === 400) {
+      return problem({ status: 400, detail: "the body is not valid JSON" });
     }
     observe({ kind: "engine", at: clock.now(), level: "error", message: `admin: ${describeError(error)}` });
     return problem({ status: 500, detail: "the request could not be handled" });

@@ -35,7 +35,8 @@ function asked({ weir }: TestEngine) {
       authorization: `Bearer ${adminToken}`,
       "content-type": "application/json",
     };
-    const init = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const init = body === undefined ? { headers } : { method: "POST", headers, body: text };
     return await weir.admin(new Request(`http://127.0.0.1:8081/api/v1${path}`, init), from("127.0.0.1"));
   }
   return {
@@ -372,4 +373,14 @@ Deno.test("names: a listing tells one that is mistyped from one with nothing in 
   assertEquals(await rows("/deliveries?route=gone&source=old"), 1);
   assertEquals([await rows("/dead?route=gone&source=old"), await rows("/deliveries?route=stays&source=app")], [0, 0]);
   assertEquals((await ask("/lanes?route=gone", actions.laneListSchema)).rows, []);
+});
+
+Deno.test("actions: a body that is not JSON is the caller's mistake, and nothing the engine has to say", async () => {
+  const { engine, refusal, call } = await setUp();
+  await using _ = engine;
+  for (const path of ["/queues/pause", "/lanes/skip", "/deliveries/redeliver", "/events/replay"]) {
+    assertEquals(await refusal(path, '{"route": '), [400, "the body is not valid JSON"], path);
+  }
+  assertEquals((await call("/queues/pause", { route: "work" })).status, 200);
+  assertEquals(engine.observed.filter(({ kind }) => kind === "engine"), []);
 });
