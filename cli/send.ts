@@ -56,6 +56,12 @@ export async function send(sourceName: string, type: string | undefined, options
 function findSource(config: Config, name: string): HttpSource {
   const source = config.sources.get(name);
   if (source?.kind === "http") return source;
+  if (source?.kind === "cron") {
+    const { schedule, timezone } = source;
+    throw new Failure(
+      `source ${name} is a cron source: nobody sends to it, it ticks by itself, ${schedule} ${timezone}`,
+    );
+  }
   if (source !== undefined) {
     throw new Failure(`source ${name} has no path: only the program itself publishes under it`);
   }

@@ -208,4 +208,8 @@ Deno.test("weir lanes, pause, cancel, events: a wrong name is told, and so is wh
   assertEquals(own, "the program itself publishes under own; pause the routes that take from it");
   assertMatch(none, /did you mean "tick"\?$/);
   assertEquals((await weir("resume", "--source", "tick")).out, "source tick goes on, within a minute\n");
+
+  const [toClock, toOwn] = await Promise.all([refused("send", "tick"), refused("send", "own")]);
+  assertEquals(toClock, "source tick is a cron source: nobody sends to it, it ticks by itself, @yearly UTC");
+  assertEquals(toOwn, "source own has no path: only the program itself publishes under it");
 });
