@@ -53,8 +53,8 @@ function printPage(page: Page<DeliveryView>, options: { json?: boolean }, what =
   if (page.nextBefore !== undefined) printError(paint.dim(`more with --before ${page.nextBefore}`));
 }
 
-/** Prints deliveries one line each. */
-export function printDeliveries(rows: readonly DeliveryView[]): void {
+/** Prints deliveries one line each, with reasons of a length that a listing has room for unless told otherwise. */
+export function printDeliveries(rows: readonly DeliveryView[], reasonLengthMax = 80): void {
   const now = Date.now();
   printTable<DeliveryView>([
     { title: "DELIVERY", value: (row) => row.id },
@@ -64,7 +64,7 @@ export function printDeliveries(rows: readonly DeliveryView[]): void {
     { title: "TYPE", value: (row) => row.eventType, widthMax: 30 },
     { title: "STATE", value: (row) => row.state, paint: (text, row) => paintState(text, row.state) },
     { title: "ATTEMPTS", value: (row) => `${row.executions}` },
-    { title: "REASON", value: (row) => describeState(row, now), widthMax: 80 },
+    { title: "REASON", value: (row) => describeState(row, now), widthMax: reasonLengthMax },
   ], rows);
 }
 

@@ -9,6 +9,9 @@ import { printDeliveries } from "./deliveries.ts";
 import { escapeControls, paint, print, printJson } from "./print.ts";
 import { describeDuplicates, describeTime, field } from "./wording.ts";
 
+/** Longest reason of a delivery; why is what was asked. */
+const reasonLengthMax = 200;
+
 /** Prints the explanation of one event. */
 export async function explain(id: string, options: EngineOptions & { json?: boolean }): Promise<number> {
   const view = await (await connect(options)).explain(id);
@@ -35,5 +38,5 @@ function printExplanation(view: ExplanationView): void {
   }
   print(paint.dim("deliveries"));
   if (view.deliveries.length === 0) print(paint.yellow("  none: no route matched when it came"));
-  else printDeliveries(view.deliveries);
+  else printDeliveries(view.deliveries, reasonLengthMax);
 }

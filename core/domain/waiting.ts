@@ -82,6 +82,19 @@ export function waitingFor(delivery: WaitingDelivery, queue: WaitingQueue, now: 
     waitsToBeAlone(delivery, queue) ?? { kind: "turn", reason: `next when ${queue.name} is looked at again` };
 }
 
+/**
+ * Says it of one that stands behind the head of its lane, once somebody has looked at the head too: how that one is.
+ *
+ * @param head with what it waits for itself; absent while it runs
+ */
+export function waitingBehind(
+  waiting: Waiting,
+  head: { readonly state: DeliveryState; readonly reason?: string; readonly waiting?: Waiting },
+): Waiting {
+  const why = head.waiting?.kind === "parked" ? head.reason : head.waiting?.reason;
+  return { ...waiting, reason: `${waiting.reason}, ${head.state}${why === undefined ? "" : `: ${why}`}` };
+}
+
 /** In the engine's own process what may have taken one down runs when nothing else does. */
 function waitsToBeAlone({ deaths = 0 }: WaitingDelivery, { destination }: WaitingQueue): Waiting | undefined {
   if (destination!.kind !== "inline" || deaths === 0) return undefined;

@@ -12,9 +12,8 @@ import * as routes from "./admin_action_routes.ts";
 import { describeMissingLane, findMistyped, findUnknownName } from "./admin_names.ts";
 import type { AdminOptions } from "./admin_options.ts";
 import { withTimes } from "./admin_query_schema.ts";
-import type { OpenView } from "./admin_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
-import { viewExplanation, viewOpen } from "./admin_view.ts";
+import { viewExplanation, viewHeads, viewLanes, viewOpen } from "./admin_view.ts";
 
 /** Adds them to the router of the admin API. */
 export function addActions(router: OpenAPIHono, options: AdminOptions): void {
@@ -42,8 +41,7 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
     const lanes = await store.lanes({ ...filter, headState });
     const unknown = await findMistyped(filter, lanes, options);
     if (unknown !== undefined) return refuse(context, 404, unknown);
-    const heads = await viewOpen(lanes.map(asDelivery), options);
-    return context.json({ rows: lanes.map((lane, at) => ({ ...lane, ...openOf(heads[at]!) })) }, 200);
+    return context.json({ rows: await viewLanes(lanes, options) }, 200);
   });
   router.openapi(routes.laneRoute, async (context) => {
     const { after, limit, ...named } = context.req.valid("query");
@@ -55,7 +53,8 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
     const page = await store.deliveries({ ...named, state: "blocked", after, limit });
     const [headDelivery] = await viewOpen([head], options);
     const behind = await viewOpen(page.rows, options);
-    const open = openOf(headDelivery!);
+    const { waiting, timeoutMs } = headDelivery!;
+    const open = { waiting, timeoutMs };
     return context.json({ ...lane, ...open, headDelivery: headDelivery!, behind, nextAfter: page.nextAfter }, 200);
   });
   router.openapi(routes.laneSkipRoute, async (context) => {
@@ -92,15 +91,6 @@ function addLanes(router: OpenAPIHono, options: AdminOptions): void {
     wake();
     return context.json({ id, state: "ready" as const }, 200);
   });
-}
-
-function openOf({ waiting, timeoutMs }: OpenView): OpenView {
-  return { waiting, timeoutMs };
-}
-
-/** The head of a lane as far as it matters for what it waits for. */
-function asDelivery({ route, target, headState, headReason, headDueAt }: LaneRow) {
-  return { route, target, state: headState, reason: headReason, dueAt: headDueAt };
 }
 
 function addPauses(router: OpenAPIHono, { store, config, pauses, clock, wake }: AdminOptions): void {
@@ -202,6 +192,7 @@ function addEvents(router: OpenAPIHono, options: AdminOptions): void {
     const { id } = context.req.valid("param");
     const event = await store.event(id);
     if (event === undefined) return refuse(context, 404, `there is no event ${id}`);
-    return context.json(viewExplanation(event, config(), await viewOpen(event.deliveryRows, options)), 200);
+    const deliveries = await viewHeads(await viewOpen(event.deliveryRows, options), options);
+    return context.json(viewExplanation(event, config(), deliveries), 200);
   });
 }

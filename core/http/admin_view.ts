@@ -19,11 +19,11 @@ import {
 import { finishedStates } from "../domain/delivery.ts";
 import type { Scope } from "../domain/expression.ts";
 import { match, type RouteDecision } from "../domain/route.ts";
-import { type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
+import { waitingBehind, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
 import { identify } from "../engine/identity.ts";
 import { scopeOf } from "../engine/routing.ts";
-import type { EventDetail, Paused, QueueRow, Store } from "../store/store.ts";
-import type { ExplanationView, RouteExplanation } from "./admin_action_schema.ts";
+import type { EventDetail, LaneRow, Paused, QueueRow, Store } from "../store/store.ts";
+import type { ExplanationView, LaneView, RouteExplanation } from "./admin_action_schema.ts";
 import type {
   DeliveryView,
   DestinationView,
@@ -58,6 +58,33 @@ export async function viewOpen<Row extends WaitingDelivery & { readonly route: s
     const queue = { ...gate, name: queueName(route, target), destination };
     return { ...row, waiting: waitingFor(row, queue, now) };
   });
+}
+
+/** Lanes with what their heads wait for, or how long those may run. */
+export async function viewLanes(lanes: readonly LaneRow[], context: WaitingContext): Promise<LaneView[]> {
+  const heads = await viewOpen(
+    lanes.map(({ route, target, headState: state, headReason: reason, headDueAt: dueAt }) => {
+      return { route, target, state, reason, dueAt };
+    }),
+    context,
+  );
+  return lanes.map((lane, at) => ({ ...lane, waiting: heads[at]!.waiting, timeoutMs: heads[at]!.timeoutMs }));
+}
+
+/** Says of each delivery that stands behind another how that one is. Every such lane is looked up: for few rows. */
+export async function viewHeads(
+  rows: readonly DeliveryView[],
+  context: WaitingContext & { readonly store: Pick<Store, "lanes"> },
+): Promise<DeliveryView[]> {
+  return await Promise.all(rows.map(async (row) => {
+    const { route, target, lane, waiting } = row;
+    if (lane === undefined || waiting?.kind !== "behind") return row;
+    const [view] = await viewLanes(await context.store.lanes({ route, target, lane, limit: 1 }), context);
+    // Another head than the one that was read: the lane has gone on meanwhile.
+    if (view === undefined || view.head !== waiting.head) return row;
+    const head = { state: view.headState, reason: view.headReason, waiting: view.waiting };
+    return { ...row, waiting: waitingBehind(waiting, head) };
+  }));
 }
 
 /** A queue with what the configuration says of it. */

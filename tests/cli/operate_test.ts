@@ -51,7 +51,7 @@ Deno.test("weir lanes, explain, pause, replay, purge, backup: what a person sees
   const [blocked, head] = listed.rows;
   assertMatch(lane.out, new RegExp(`${head.id}[^]*${blocked.id} .* behind ${head.id}`));
   assertMatch(explained.out, /work matched: lane k\n +never unmatched: on: is nothing\.like\.it/);
-  assertStringIncludes(explained.out, `behind ${head.id}`);
+  assertStringIncludes(explained.out, `behind ${head.id}, parked: failed 1 of 1 attempts; ledger is closed`);
 
   await Deno.writeTextFile(project.path("plugins/work.ts"), fine);
   assertEquals((await weir("lanes", "resume", "work", "k")).out, `${head.id} resumed\n`);

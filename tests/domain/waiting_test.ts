@@ -6,7 +6,13 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Destination } from "../../core/domain/config.ts";
 import { deliveryStates } from "../../core/domain/delivery.ts";
-import { type WaitingDelivery, waitingFor, waitingKinds, type WaitingQueue } from "../../core/domain/waiting.ts";
+import {
+  waitingBehind,
+  type WaitingDelivery,
+  waitingFor,
+  waitingKinds,
+  type WaitingQueue,
+} from "../../core/domain/waiting.ts";
 
 const now = 10_000;
 
@@ -69,6 +75,20 @@ Deno.test("waitingFor: says each kind in words, and until when where that is kno
   ];
   for (const [delivery, queue, waiting] of table) assertEquals(waits(delivery, queue), waiting);
   assertEquals(new Set(table.map(([, , waiting]) => waiting!.kind)), new Set(waitingKinds));
+});
+
+Deno.test("waitingBehind: says how the head is, and why", () => {
+  const behind = waits({ state: "blocked", behind: "dlv_1" })!;
+  const says = (head: WaitingDelivery) => waitingBehind(behind, { ...head, waiting: waits(head) });
+  const table: [WaitingDelivery, string][] = [
+    [{ state: "parked", reason: "rejected: no" }, "behind dlv_1, parked: rejected: no"],
+    [{ state: "running", reason: "answered 503" }, "behind dlv_1, running"],
+    [
+      { state: "ready", dueAt: 11_000, reason: "answered 503" },
+      "behind dlv_1, ready: tried again later: answered 503",
+    ],
+  ];
+  for (const [head, reason] of table) assertEquals(says(head), { kind: "behind", reason, head: "dlv_1" });
 });
 
 Deno.test("waitingFor: of the delivery's own time and the breaker's, the later one counts", () => {

@@ -301,7 +301,11 @@ Deno.test("explain: every route with its reason, the key's repetitions, and what
   const behind = await ask(`/events/${second.id}/explain`, actions.explanationSchema);
   assertEquals(waits(behind.deliveries), { work: "behind", odd: "parked" });
   const head = view.deliveries.find(({ route }) => route === "work")!;
-  assertEquals(behind.deliveries.find(({ route }) => route === "work")?.waiting?.head, head.id);
+  assertEquals(behind.deliveries.find(({ route }) => route === "work")?.waiting, {
+    kind: "behind",
+    reason: `behind ${head.id}, ready: tried again later: told to fail`,
+    head: head.id,
+  });
   assertEquals((await refusal("/events/evt_0/explain"))[0], 404);
 });
 
