@@ -3,9 +3,9 @@
  */
 
 import type { LaneDetailView, LaneMovedView, LaneView } from "../core/mod.ts";
-import { connect, type EngineOptions, type LaneName, type LaneQuery } from "./client.ts";
+import { type Client, connect, type EngineOptions, type LaneName, type LaneQuery } from "./client.ts";
 import { printDeliveries } from "./deliveries.ts";
-import { escapeControls, paint, print, printError, printJson, printTable } from "./print.ts";
+import { escapeControls, paint, print, printError, printJson, printTable, unescapeControls } from "./print.ts";
 import { describeDuration, describeRun, describeState, field, paintState, parseQueue, queueOf } from "./wording.ts";
 
 /** Prints lanes with something open in them, the longest first. */
@@ -25,7 +25,8 @@ export async function showLane(
   options: EngineOptions & { after?: number; limit?: number; json?: boolean },
 ): Promise<number> {
   const { after, limit } = options;
-  const view = await (await connect(options)).lane({ ...named(queue, lane), after, limit });
+  const client = await connect(options);
+  const view = await client.lane({ ...await findLane(client, queue, lane), after, limit });
   if (options.json) printJson(view);
   else printLane(view);
   return 0;
@@ -33,18 +34,24 @@ export async function showLane(
 
 /** Ends the head of a lane as skipped. */
 export async function skipLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
-  printMoved(queue, "skipped", await (await connect(options)).skipLane(named(queue, lane)));
+  const client = await connect(options);
+  printMoved(queue, "skipped", await client.skipLane(await findLane(client, queue, lane)));
   return 0;
 }
 
 /** Runs the parked head of a lane again. */
 export async function resumeLane(queue: string, lane: string, options: EngineOptions): Promise<number> {
-  printMoved(queue, "resumed", await (await connect(options)).resumeLane(named(queue, lane)));
+  const client = await connect(options);
+  printMoved(queue, "resumed", await client.resumeLane(await findLane(client, queue, lane)));
   return 0;
 }
 
-function named(queue: string, lane: string): LaneName {
-  return { ...parseQueue(queue), lane };
+/** The lane as it was given; if nothing is open in that one, as a listing would have shown it. */
+async function findLane(client: Client, queue: string, lane: string): Promise<LaneName> {
+  const named = { ...parseQueue(queue), lane };
+  const meant = unescapeControls(lane);
+  if (meant === lane || (await client.lanes({ ...named, limit: 1 })).rows.length > 0) return named;
+  return { ...named, lane: meant };
 }
 
 function printMoved(queue: string, done: string, { id, paused }: LaneMovedView): void {

@@ -106,6 +106,14 @@ export function escapeLines(text: string): string {
   );
 }
 
+/** Undoes {@link escapeControls}, for text that somebody copied as it was shown. Backslashes of its own may mislead it. */
+export function unescapeControls(text: string): string {
+  return text.replace(/\\(?:u[0-9a-f]{4}|[nrt])/g, (escape) => {
+    const meant = JSON.parse(`"${escape}"`);
+    return escapeControls(meant) === escape ? meant : escape;
+  });
+}
+
 const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 function jsonEscape(char: string): string {

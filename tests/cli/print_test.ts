@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { escapeControls, escapeLines } from "../../cli/print.ts";
+import { escapeControls, escapeLines, unescapeControls } from "../../cli/print.ts";
 
 Deno.test("escapeControls: nothing that moves a cursor or hides text comes through", () => {
   const cases: [string, string][] = [
@@ -21,6 +21,13 @@ Deno.test("escapeControls: the result is one line and escaping it again changes 
     assertEquals(escaped.split(/[\n\r\u2028\u2029]/).length, 1);
     assertEquals(escapeControls(escaped), escaped);
   }));
+});
+
+Deno.test("unescapeControls: gives back what was shown, and leaves alone what nothing is shown as", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    if (!text.includes("\\")) assertEquals(unescapeControls(escapeControls(text)), text);
+  }));
+  for (const text of ["\\u0041", "\\u000a", "\\q", "\\U001B"]) assertEquals(unescapeControls(text), text);
 });
 
 Deno.test("escapeLines: line ends and tabs stay, all else is escaped", () => {

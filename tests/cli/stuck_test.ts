@@ -125,3 +125,20 @@ Deno.test("weir dead list, deliveries show: what has been redelivered is left ou
     assertMatch(show.out, new RegExp(`redelivered +as ${made} \\(succeeded\\)\n`));
   });
 });
+
+Deno.test("weir lanes show, skip: a lane whose key has control characters is named as it is shown", async () => {
+  const routes = `
+  work: { from: door, handler: plugins/work.ts, order_by: body.key, retry: { attempts: 1 }, on_exhausted: park }
+`;
+  await withEngine(routes, async ({ engine, weir, post }) => {
+    await post({ key: "a\tb\x1b" });
+    await post({ key: "a\\tb" });
+    const { deliveryId: first } = JSON.parse(await engine.line(/"lane":"a\\tb\\u001b".*"state":"parked"/));
+    const { deliveryId: second } = JSON.parse(await engine.line(/"lane":"a\\\\tb".*"state":"parked"/));
+    const lanes = await weir("lanes", "list");
+    assertMatch(lanes.out, / a\\tb\\u001b [^]* a\\tb /);
+    assertMatch((await weir("lanes", "show", "work", "a\\tb\\u001b")).out, new RegExp(`head +${first}`));
+    assertEquals((await weir("lanes", "skip", "work", "a\\tb")).out, `${second} skipped\n`);
+    assertEquals((await weir("lanes", "skip", "work", "a\\tb\\u001b")).out, `${first} skipped\n`);
+  });
+});
