@@ -7,7 +7,7 @@
  * | (none)          | appended, no lane or head of its lane | ready     | store.append               |
  * | (none)          | appended behind its lane's head      | blocked   | store.append               |
  * | (none)          | an expression failed                 | parked    | store.append               |
- * | blocked         | everything before it finished        | ready     | store (promote)            |
+ * | blocked         | everything before it finished        | ready     | store (promotion)          |
  * | ready           | due and claimed                      | running   | store.claim                |
  * | running         | succeeded                            | succeeded | settle                     |
  * | running         | failed, attempts left                | ready     | settle, due later          |

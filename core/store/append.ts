@@ -5,7 +5,7 @@
 
 import { clockSkewMsMax } from "../domain/clock.ts";
 import type { Plan, Statement, Value } from "./database.ts";
-import { firstState, skipAndPromote } from "./deliveries.ts";
+import { firstState, skipAndPromote } from "./promotion.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Appended, NewRequest } from "./record.ts";
 import { storableText } from "./text.ts";

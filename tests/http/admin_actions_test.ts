@@ -101,6 +101,7 @@ Deno.test("deliveries, lanes: what runs is shown with its attempt, since when, a
   await publish("a", "k");
   await attempted(engine, 1);
   const gate = Promise.withResolvers<void>();
+  using _released = { [Symbol.dispose]: gate.resolve }; // an engine does not stop before its handlers do
   Object.assign(control, { fails: () => false, gate: gate.promise });
   engine.clock.advance(1_000);
   await until("the second attempt runs", () => ran.length === 2);
