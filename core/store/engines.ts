@@ -18,7 +18,7 @@ export interface EngineWatch {
   /** The name under which this engine is known; after it was fenced, another. */
   readonly boot: string;
   /** Makes this engine known. */
-  join(): Promise<void>;
+  join(now: number): Promise<void>;
   /** Says that this engine lives; returns how many deliveries were taken over from others. */
   beat(at: { now: number; monotonic: number }): Promise<number>;
   /** Until when, on our monotonic clock, nobody can have taken over what we claim now. */
@@ -26,9 +26,9 @@ export interface EngineWatch {
   leave(): Promise<void>;
 }
 
-const writeJoin = "INSERT INTO engines (boot, beat) VALUES (?, 1) ON CONFLICT (boot) DO NOTHING";
+const writeJoin = "INSERT INTO engines (boot, beat, at) VALUES (?, 1, ?) ON CONFLICT (boot) DO NOTHING";
 
-const writeBeat = "UPDATE engines SET beat = beat + 1 WHERE boot = ?";
+const writeBeat = "UPDATE engines SET beat = beat + 1, at = ?2 WHERE boot = ?1";
 
 /** Claims can outlive their engine's row: it left with work undone. */
 const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
@@ -50,8 +50,8 @@ export function watchEngines(
   let lookedAt: number | undefined;
   let blind = false;
 
-  async function join(): Promise<void> {
-    await database.write([{ sql: writeJoin, parameters: [boot] }]);
+  async function join(now: number): Promise<void> {
+    await database.write([{ sql: writeJoin, parameters: [boot, now] }]);
   }
 
   async function takeOver(other: { boot: string; beat: number; now: number }): Promise<number> {
@@ -75,12 +75,12 @@ export function watchEngines(
       const wasBlind = blind;
       blind = true;
       const [beaten, others] = await database.write([
-        { sql: writeBeat, parameters: [boot] },
+        { sql: writeBeat, parameters: [boot, at.now] },
         { sql: readOthers, parameters: [boot] },
       ]);
       if (beaten!.changes === 0) {
         boot = `${firstBoot}.${++fenced}`;
-        await join();
+        await join(at.now);
       }
       lookedAt = at.monotonic;
       blind = false;

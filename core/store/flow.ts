@@ -16,15 +16,21 @@ const anyNumber = 2_147_483_647;
 const doublingsMax = 20;
 
 /**
+ * The latest time that anybody at work knows. On a shared log a batch can arrive long after it was made: by its own time
+ * alone, what others have written meanwhile would look as if it came from before a clock was set back.
+ */
+const latest = (now: string): string => `max(${now}, (SELECT coalesce(max(at), 0) FROM engines))`;
+
+/**
  * To when a bucket is spent, which is now at most, by the clock that wrote it. Further ahead than clocks differ it was
  * written before the clock was set back: then the bucket is empty, and fills from now on.
  */
 const spentTo = (now: string, rateAt: string): string =>
-  `iif(${rateAt} > ${now} + ${clockSkewMsMax}, ${now}, ${rateAt})`;
+  `iif(${rateAt} > ${latest(now)} + ${clockSkewMsMax}, ${now}, ${rateAt})`;
 
 /** Whether a breaker's time is not over. An end beyond its longest opening was written before the clock was set back. */
 const isHeld = (now: string, longest: string): string =>
-  `coalesce(open_until, 0) > ${now} AND open_until <= ${now} + ${longest} + ${clockSkewMsMax}`;
+  `coalesce(open_until, 0) > ${now} AND open_until <= ${latest(now)} + ${longest} + ${clockSkewMsMax}`;
 
 /**
  * How many starts a bucket holds. Sums of spacings are rounded, so that a start may seem to lack a trifle when its time

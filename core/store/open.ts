@@ -138,7 +138,7 @@ export async function ownLog(database: Database, options: LogOptions & { lock?: 
 export async function shareLog(database: Database, options: LogOptions): Promise<Store> {
   await migrate(database);
   const watch = watchEngines(database, options);
-  await watch.join();
+  await watch.join(options.now);
   return createStore(database, options, { recovered: 0, watch });
 }
 

@@ -128,6 +128,8 @@ export interface MarksTable {
 export interface EnginesTable {
   boot: string;
   beat: number;
+  /** What its clock said at its last beat. */
+  at: number;
 }
 
 export interface MetaTable {

@@ -6,7 +6,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { takeoverMs } from "../../core/store/engines.ts";
 import { openStore } from "../../core/store/open.ts";
-import { type Store, StoreUnavailable } from "../../core/store/store.ts";
+import { type Credit, type Store, StoreUnavailable } from "../../core/store/store.ts";
 import { findSqld, type Sqld, startSqld } from "../support/sqld.ts";
 import { until } from "../support/until.ts";
 import {
@@ -316,6 +316,25 @@ testServer("claim: what a fenced engine sends late, by a time long past, gives n
   await slow.beat({ now: 0, monotonic: takeoverMs });
   assertEquals((await claim(slow, 1_000_001)).deliveries.length, 0);
 });
+
+testServer(
+  "claim: what arrives late, by a time long past, neither gives a bucket back nor closes a breaker",
+  async (fixture) => {
+    const { store: slow, queue } = await openWithQueue(fixture);
+    const { store: other } = await openWithQueue(fixture);
+    const breaker = { failures: 1, openMs: 30_000, openMsMax: 30_000 };
+    const claim = async (store: Store, now: number, credit: Partial<Credit>) =>
+      (await store.claim([{ queue, limit: 9, ...credit }], { token: uniqueId("tok"), now })).deliveries;
+    const limited = { rateLimit: { count: 1, perMs: 300_000 } };
+    await other.append(newRequest([{ queues: [queue] }, { queues: [queue] }, { queues: [queue] }]));
+    await other.beat({ now: 1_000_000, monotonic: 0 });
+    const [taken, ...more] = await claim(other, 1_000_000, limited);
+    assertEquals([more.length, await claim(slow, 100_000, limited)], [0, []]);
+    await other.settle({ ...settlement(taken!, "dead", { finishedAt: 1_000_000 }), breaker });
+    assertEquals(await claim(slow, 100_000, { breaker }), []);
+    assertEquals((await claim(slow, 100_000, {})).length, 2); // it is neither closed nor fenced
+  },
+);
 
 testServer("claim: two engines never hold one delivery", async (fixture) => {
   const engines = await Promise.all([openWithQueue(fixture), openWithQueue(fixture), openWithQueue(fixture)]);
