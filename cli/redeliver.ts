@@ -47,6 +47,7 @@ const resuming: OneAction = {
   async one(client, id) {
     await client.resume(id);
     const row = await client.delivery(id);
+    if (row.state === "parked") return `${id} resumed; it ran and is parked again: ${escapeControls(row.reason ?? "")}`;
     const held = row.waiting !== undefined && row.waiting.kind !== "turn";
     return `${id} resumed${held ? `; it waits: ${escapeControls(describeWait(row, Date.now()))}` : ""}`;
   },

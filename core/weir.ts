@@ -239,10 +239,6 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   let stopped: Promise<void> | undefined;
 
   async function swap(): Promise<Reloaded> {
-    if (stopped !== undefined) {
-      // It would bring runners that nobody closes, and retire some that are being closed.
-      return { ok: false, issues: [{ path: "", message: "the engine is shutting down" }] };
-    }
     const next = await load();
     if (!next.ok) return next;
     const { storage } = next.config;
@@ -266,7 +262,9 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
   const reportedSwap = reportReloads(swap, { config, ports: () => ports, formatIssue, clock, observe });
 
   function reload(): Promise<Reloaded> {
-    const result = reloading.then(reportedSwap);
+    // While the engine stops it would bring runners that nobody closes, and retire some that are being closed.
+    const refused: Reloaded = { ok: false, issues: [{ path: "", message: "the engine is shutting down" }] };
+    const result = reloading.then(() => stopped === undefined ? reportedSwap() : refused);
     reloading = result.catch(() => {});
     return result;
   }

@@ -31,7 +31,7 @@ export function identify(
   own: { readonly id?: string; readonly type: string },
   scope: () => Scope,
 ): Identity {
-  const type = evaluateText(source.type, own.type, (expression) => cutText(expression.evaluate(scope())));
+  const type = evaluateText(source.type, cleanText(own.type), (expression) => cutText(expression.evaluate(scope())));
   const id = evaluateText(source.id, own.id, (expression) => expression.evaluate(scope()));
   return {
     id: id.text,

@@ -174,7 +174,7 @@ const migrations: readonly (readonly string[])[] = [[
   ) STRICT, WITHOUT ROWID`,
   `CREATE INDEX marks_at ON marks (at)`,
   `ALTER TABLE engines ADD COLUMN at INTEGER NOT NULL DEFAULT 0`,
-  `CREATE INDEX idempotency_refused ON idempotency (event_id) WHERE guarded = 2`,
+  `CREATE INDEX idempotency_refused ON idempotency (event_id, seen, mismatches, last_at) WHERE guarded = 2`,
   `DROP TRIGGER idempotency_deleted`,
   `DROP TRIGGER idempotency_moved`,
   `CREATE TRIGGER idempotency_deleted AFTER DELETE ON idempotency

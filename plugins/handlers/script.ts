@@ -69,6 +69,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   const slots = new Set<Slot>();
   // Deliveries for which a process had to be killed; the next time they harm nobody but themselves.
   const alone = new Set<string>();
+  /** Those among them for which it was their own doing. */
+  const proven = new Set<string>();
   const alonePlaces = createPlaces(aloneAtOnceMax);
   // A handler is warned shortly before its time is over.
   const graceMs = Math.min(2_000, spec.timeoutMs / 10);
@@ -87,7 +89,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   }
 
   async function runAlone(attempt: Attempt, stop: AbortSignal): Promise<AttemptReport> {
-    await alonePlaces.take();
+    await alonePlaces.take(!proven.has(attempt.deliveryId)); // who is only suspected need not wait for those who spin
     if (closed || stop.aborted) {
       alonePlaces.giveBack();
       return notBegun;
@@ -160,7 +162,10 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
         running.cancelTimer();
         stop.removeEventListener("abort", onStop);
         slot.running.delete(id);
-        if (outcome.kind === "succeeded") alone.delete(attempt.deliveryId);
+        if (outcome.kind === "succeeded") {
+          alone.delete(attempt.deliveryId);
+          proven.delete(attempt.deliveryId);
+        }
         resolve({ outcome, output: running.output || undefined, codeHash });
         if (slot.retired) retire(slot);
       },
@@ -178,7 +183,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       running.timedOut = true;
       abort(slot, id, `the attempt times out in ${formatDuration(graceMs)}`);
       arm(graceMs, () => {
-        if (running.heard) running.verdict ??= timedOut;
+        if (running.heard || isOnlyOneBegun(slot, running)) running.verdict ??= timedOut;
         arm(lastMomentMs, () => running.heard ? condemn(slot, id, timedOut) : breakUp(slot, id));
       });
     });
@@ -195,8 +200,15 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
     running.verdict ??= verdict;
     running.culprit = true;
     slot.retired = true;
-    if (running.verdict.kind === "failed") remember(running.attempt.deliveryId);
+    if (running.verdict.kind === "failed") {
+      remember(alone, running.attempt.deliveryId);
+      remember(proven, running.attempt.deliveryId);
+    }
     slot.process.kill();
+  }
+
+  function isOnlyOneBegun(slot: Slot, running: Running): boolean {
+    return running.begun === true && [...slot.running.values()].every((each) => each === running || !each.begun);
   }
 
   /**
@@ -209,16 +221,11 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
     if (begun.length === 1 && begun[0]![1].timedOut) return condemn(slot, begun[0]![0], timedOut);
     for (const [, running] of begun) {
       running.verdict ??= interrupted("its process stood still and was killed; the next time it runs alone");
-      remember(running.attempt.deliveryId);
+      remember(alone, running.attempt.deliveryId);
     }
     slot.retired = true;
     slot.brokenUp = true;
     slot.process.kill();
-  }
-
-  function remember(deliveryId: string): void {
-    if (alone.size >= aloneMax) alone.delete(alone.values().next().value!);
-    alone.add(deliveryId);
   }
 
   function hear(slot: Slot, message: HostMessage): void {
@@ -272,6 +279,11 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       running.finish(running.verdict ?? outcomeOfDeath(end, wasKilled), slot.codeHash);
     }
   }
+}
+
+function remember(deliveries: Set<string>, id: string): void {
+  if (deliveries.size >= aloneMax) deliveries.delete(deliveries.values().next().value!);
+  deliveries.add(id);
 }
 
 function outcomeOfDeath(end: ProcessEnd, wasKilled: boolean): Outcome {

@@ -76,6 +76,7 @@ Deno.test("weir: what came of a reload is said once and counted, whether a progr
   const file: RoutesFile = {
     version: 1,
     storage: { url: `file:${folder}/weir.db` },
+    server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0" },
     sources: { a: { publish: true } },
   };
   const adminToken = "0123456789abcdef";
@@ -106,6 +107,17 @@ Deno.test("weir: what came of a reload is said once and counted, whether a progr
     const { text } = await ask("/metrics");
     assertMatch(text, /^weir_engine_messages_total\{level="info"\} 2$/m);
     assertMatch(text, /^weir_engine_messages_total\{level="error"\} 2$/m);
+
+    said.length = 0;
+    await weir.listen();
+    Object.assign(file, { routes: {}, server: { listen: "0.0.0.0:0", admin: "127.0.0.1:0" } });
+    assertEquals((await weir.reload()).ok, true);
+    assertMatch(said.at(-1)!, /^warn server\.listen and server\.admin are read at the start only/);
+    const stopping = weir.stop({ graceMs: 0 });
+    said.length = 0;
+    assertEquals((await weir.reload()).ok, false);
+    await stopping;
+    assertEquals(said.filter((line) => line.includes("reloaded")), []);
   } finally {
     await weir.stop({ graceMs: 0 });
     await Deno.remove(folder, { recursive: true });

@@ -50,6 +50,16 @@ export const flowTests: Record<string, StoreTest> = {
     assertEquals(turns, ["hot", "cold", undefined, "hot", "hot"]);
   },
 
+  async "append: what comes in one group is due no later than a claim that shares its commit may be"(fixture) {
+    const { store, queue } = await openWithQueue(fixture);
+    await Promise.all(
+      [[1_000, "a"], [1_600, undefined], [2_000, "b"]].map(([receivedAt, lane]) =>
+        store.append(newRequest({ queues: [queue], lane: lane as string }, { receivedAt: receivedAt as number }))
+      ),
+    );
+    assertEquals((await claim(store, { queue, limit: 9 }, 1_500)).taken.map(({ lane }) => lane), ["a"]);
+  },
+
   async "claim: a lane's next is due whatever the clock says of whoever ended the one before"(fixture) {
     const { store, queue } = await openWithQueue(fixture);
     await store.append(newRequest([1, 2, 3].map(() => ({ queues: [queue], lane: "a" }))));

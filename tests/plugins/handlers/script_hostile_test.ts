@@ -295,6 +295,23 @@ Deno.test("createScriptRunner: who had not begun when another began to spin is i
   });
 });
 
+Deno.test("createScriptRunner: more suspects than may have a process at once wait for their turn", async () => {
+  await withHandler({ files: { "handler.ts": "export default () => 1;" } }, async (rig) => {
+    const suspects = Array.from({ length: 10 }, (_, at) => rig.run({ deliveryId: `dlv_${at}`, suspect: true }));
+    assertEquals((await Promise.all(suspects)).map(resultOf), Array(10).fill("1"));
+  });
+});
+
+Deno.test("createScriptRunner: who spins past its time has timed out, although it returns before it is killed", async () => {
+  const handler = `export default () => {
+    for (const end = performance.now() + 2_100; performance.now() < end;);
+    return "late";
+  };`;
+  await withHandler({ files: { "handler.ts": handler }, timeoutMs: 2_000 }, async (rig) => {
+    assertEquals((await rig.run()).outcome, { kind: "failed", reason: "timed out after 2s" });
+  });
+});
+
 Deno.test("createScriptRunner: of several that had begun nobody is blamed for the one that spins, and each runs alone", async () => {
   const handler = `export default async (event) => {
     if (event.body.spin) for (;;);
@@ -306,12 +323,13 @@ Deno.test("createScriptRunner: of several that had begun nobody is blamed for th
       rig.run({ deliveryId: "dlv_waits" }, { body: { wait: true } }),
       rig.run({ deliveryId: "dlv_spins" }, { body: { spin: true } }),
     ];
-    const first = await Promise.all(runBoth());
+    const first = await Promise.all([...runBoth(), rig.run({}, { body: {} })]);
     const reason = "its process stood still and was killed; the next time it runs alone";
-    assertEquals(first.map(({ outcome }) => outcome), [{ kind: "interrupted", reason }, {
-      kind: "interrupted",
-      reason,
-    }]);
+    assertEquals(first.map(({ outcome }) => outcome), [
+      { kind: "interrupted", reason },
+      { kind: "interrupted", reason },
+      { kind: "interrupted", reason: "its process was killed because of another attempt" },
+    ]);
     const [waits, spins] = await Promise.all(runBoth());
     assertEquals(resultOf(waits!), `"done"`);
     assertEquals(spins!.outcome, { kind: "failed", reason: "timed out after 2s" });
