@@ -9,7 +9,7 @@ import { type BulkCall, type Client, connect, type DeliveryFilter, type EngineOp
 import { filterOf } from "./deliveries.ts";
 import { failAfter, Failure, UsageError } from "./failure.ts";
 import { escapeControls, print, printError } from "./print.ts";
-import { describeWait } from "./wording.ts";
+import { describeResumed } from "./wording.ts";
 
 /** What these commands share. */
 export interface BulkOptions extends EngineOptions, DeliveryFilter {
@@ -47,9 +47,7 @@ const resuming: OneAction = {
   async one(client, id) {
     await client.resume(id);
     const row = await client.delivery(id);
-    if (row.state === "parked") return `${id} resumed; it ran and is parked again: ${escapeControls(row.reason ?? "")}`;
-    const held = row.waiting !== undefined && row.waiting.kind !== "turn";
-    return `${id} resumed${held ? `; it waits: ${escapeControls(describeWait(row, Date.now()))}` : ""}`;
+    return `${id} resumed${escapeControls(describeResumed(row, Date.now()))}`;
   },
 };
 

@@ -69,6 +69,13 @@ export function describeWait(row: DeliveryView, now: number): string {
   return left === undefined ? waiting.reason : `${waiting.reason}, for ${left} more`;
 }
 
+/** What has come of a parked delivery that somebody has just let go on, where that is not simply that it goes on. */
+export function describeResumed(row: DeliveryView, now: number): string {
+  if (row.state === "parked") return `; it ran and is parked again: ${row.reason ?? ""}`;
+  const isHeld = row.waiting !== undefined && row.waiting.kind !== "turn";
+  return isHeld ? `; it waits: ${describeWait(row, now)}` : "";
+}
+
 /** Why nothing, or little, of a queue runs; empty when all is well. */
 export function describeGate({ orphaned, paused, phase, breaker }: QueueView, now: number): string {
   if (orphaned) return "orphaned: not in the configuration";

@@ -20,7 +20,7 @@ import { secretBytesMin } from "../core/domain/provider.ts";
 import { defaultRetry, retryAfterMsMax } from "../core/domain/retry.ts";
 import { bulkRowsMax } from "../core/engine/bulk.ts";
 import { freeBytesMin } from "../core/engine/disk_guard.ts";
-import { typeLengthMax } from "../core/engine/identity.ts";
+import { typeLengthMax } from "../core/domain/identity.ts";
 import { eventsPerRequestMax } from "../core/engine/intake.ts";
 import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";

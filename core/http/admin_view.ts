@@ -18,9 +18,9 @@ import {
 } from "../domain/config.ts";
 import { finishedStates } from "../domain/delivery.ts";
 import type { Scope } from "../domain/expression.ts";
+import { identify } from "../domain/identity.ts";
 import { match, type RouteDecision } from "../domain/route.ts";
 import { waitingBehind, type WaitingDelivery, waitingFor } from "../domain/waiting.ts";
-import { identify } from "../engine/identity.ts";
 import { scopeOf } from "../engine/routing.ts";
 import type { EventDetail, LaneRow, Paused, QueueRow, Store } from "../store/store.ts";
 import type { ExplanationView, LaneView, RouteExplanation } from "./admin_action_schema.ts";

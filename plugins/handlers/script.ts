@@ -22,6 +22,7 @@ const lastMomentMs = 200;
 /** How long a handler may still return after the engine has asked it to stop. */
 const stopGraceMs = 2_000;
 const doomedGraceMs = 1_000;
+/** Deliveries that are remembered to need a process of their own. */
 const aloneMax = 10_000;
 /** Attempts that have a process each; more of them wait for their turn. */
 const aloneAtOnceMax = 8;
@@ -38,8 +39,8 @@ interface Slot {
   checked: boolean;
   /** Takes no further attempt and ends with its last one. */
   retired: boolean;
-  /** It was killed because something in it spun. */
-  brokenUp?: boolean;
+  /** We killed it for the sake of something in it, so that its end says nothing about the others. */
+  condemned?: boolean;
 }
 
 interface Running {
@@ -48,8 +49,6 @@ interface Running {
   output?: string;
   /** Decided already, although its handler may still be running. */
   verdict?: Outcome;
-  /** It did not return and its process was killed for it. */
-  culprit?: boolean;
   timedOut?: boolean;
   /** Its handler has been called; known of all in a process as soon as one of them is told to stop. */
   begun?: boolean;
@@ -67,10 +66,8 @@ interface Running {
  */
 export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   const slots = new Set<Slot>();
-  // Deliveries for which a process had to be killed; the next time they harm nobody but themselves.
-  const alone = new Set<string>();
-  /** Those among them for which it was their own doing. */
-  const proven = new Set<string>();
+  // Deliveries for which a process had to be killed, and whether it was surely their doing; they harm only themselves now.
+  const alone = new Map<string, { readonly proven: boolean }>();
   const alonePlaces = createPlaces(aloneAtOnceMax);
   // A handler is warned shortly before its time is over.
   const graceMs = Math.min(2_000, spec.timeoutMs / 10);
@@ -89,7 +86,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   }
 
   async function runAlone(attempt: Attempt, stop: AbortSignal): Promise<AttemptReport> {
-    await alonePlaces.take(!proven.has(attempt.deliveryId)); // who is only suspected need not wait for those who spin
+    // Who is only suspected need not wait for those who spin.
+    await alonePlaces.take(!alone.get(attempt.deliveryId)?.proven);
     if (closed || stop.aborted) {
       alonePlaces.giveBack();
       return notBegun;
@@ -162,10 +160,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
         running.cancelTimer();
         stop.removeEventListener("abort", onStop);
         slot.running.delete(id);
-        if (outcome.kind === "succeeded") {
-          alone.delete(attempt.deliveryId);
-          proven.delete(attempt.deliveryId);
-        }
+        if (outcome.kind === "succeeded") alone.delete(attempt.deliveryId);
         resolve({ outcome, output: running.output || undefined, codeHash });
         if (slot.retired) retire(slot);
       },
@@ -183,7 +178,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
       running.timedOut = true;
       abort(slot, id, `the attempt times out in ${formatDuration(graceMs)}`);
       arm(graceMs, () => {
-        if (running.heard || isOnlyOneBegun(slot, running)) running.verdict ??= timedOut;
+        const [begun, ...others] = begunIn(slot);
+        if (running.heard || (begun?.[1] === running && others.length === 0)) running.verdict ??= timedOut;
         arm(lastMomentMs, () => running.heard ? condemn(slot, id, timedOut) : breakUp(slot, id));
       });
     });
@@ -198,17 +194,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
     const running = slot.running.get(id);
     if (running === undefined) return;
     running.verdict ??= verdict;
-    running.culprit = true;
-    slot.retired = true;
-    if (running.verdict.kind === "failed") {
-      remember(alone, running.attempt.deliveryId);
-      remember(proven, running.attempt.deliveryId);
-    }
-    slot.process.kill();
-  }
-
-  function isOnlyOneBegun(slot: Slot, running: Running): boolean {
-    return running.begun === true && [...slot.running.values()].every((each) => each === running || !each.begun);
+    if (running.verdict.kind === "failed") runsAlone(running, { proven: true });
+    kill(slot);
   }
 
   /**
@@ -216,16 +203,25 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
    * went by without them. If several have begun, nobody knows which it is, and each has a process to itself the next time.
    */
   function breakUp(slot: Slot, id: number): void {
-    const begun = [...slot.running].filter(([, running]) => running.begun);
+    const begun = begunIn(slot);
     if (begun.length === 0) return condemn(slot, id, timedOut); // it never came so far
     if (begun.length === 1 && begun[0]![1].timedOut) return condemn(slot, begun[0]![0], timedOut);
     for (const [, running] of begun) {
       running.verdict ??= interrupted("its process stood still and was killed; the next time it runs alone");
-      remember(alone, running.attempt.deliveryId);
+      runsAlone(running, { proven: false });
     }
+    kill(slot);
+  }
+
+  function kill(slot: Slot): void {
     slot.retired = true;
-    slot.brokenUp = true;
+    slot.condemned = true;
     slot.process.kill();
+  }
+
+  function runsAlone({ attempt: { deliveryId } }: Running, how: { proven: boolean }): void {
+    if (alone.size >= aloneMax) alone.delete(alone.keys().next().value!);
+    alone.set(deliveryId, how);
   }
 
   function hear(slot: Slot, message: HostMessage): void {
@@ -273,7 +269,7 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   /** The process is gone: everything that was in it gets its outcome now. */
   function mourn(slot: Slot, end: ProcessEnd): void {
     slots.delete(slot);
-    const wasKilled = closed || slot.brokenUp || [...slot.running.values()].some((running) => running.culprit);
+    const wasKilled = closed || slot.condemned === true;
     slot.retired = true;
     for (const running of [...slot.running.values()]) {
       running.finish(running.verdict ?? outcomeOfDeath(end, wasKilled), slot.codeHash);
@@ -281,9 +277,8 @@ export function createScriptRunner(spec: ScriptSpec, host: RunnerHost): Runner {
   }
 }
 
-function remember(deliveries: Set<string>, id: string): void {
-  if (deliveries.size >= aloneMax) deliveries.delete(deliveries.values().next().value!);
-  deliveries.add(id);
+function begunIn({ running }: Slot): [id: number, running: Running][] {
+  return [...running].filter(([, { begun }]) => begun);
 }
 
 function outcomeOfDeath(end: ProcessEnd, wasKilled: boolean): Outcome {

@@ -134,12 +134,12 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
   const readRing = createRingReader(ring);
   const modules = new MessageChannel();
   const bell = new SharedArrayBuffer(4);
-  const begun = new Uint8Array(new SharedArrayBuffer(attemptPlaces + 1)); // the last one is for those who find none free
+  const begun = new Uint8Array(new SharedArrayBuffer(attemptPlaces));
   const nonces = new Map<number, string>();
   const ids = new Map<string, number>();
   /** Where the worker says that it has begun, of each attempt that has not ended. */
   const places = new Map<number, number>();
-  const freePlaces = Array.from({ length: attemptPlaces }, (_, place) => place);
+  const freePlaces = Array.from(begun, (_, place) => place);
   let toldCount = 0;
   let looking = false;
 
@@ -211,19 +211,13 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
     if (report.kind === "output") return send({ kind: "output", id, output: clip(report.output, outputCharsMax * 2) });
     ids.delete(report.nonce);
     nonces.delete(id);
-    leavePlace(id);
+    freePlaces.push(places.get(id)!);
+    places.delete(id);
     send({ kind: "done", id, ...soundVerdict(report) });
   }
 
   function hasBegun(id: number): boolean {
-    const place = places.get(id)!;
-    return place < attemptPlaces && Atomics.load(begun, place) === 1;
-  }
-
-  function leavePlace(id: number): void {
-    const place = places.get(id)!;
-    places.delete(id);
-    if (place < attemptPlaces) freePlaces.push(place);
+    return Atomics.load(begun, places.get(id)!) === 1;
   }
 
   function tellLoaded(modules: ModuleSources): void {
@@ -248,7 +242,7 @@ function startWorker(setup: HostSetup, send: Send): WorkerLink {
       const nonce = crypto.randomUUID();
       nonces.set(id, nonce);
       ids.set(nonce, id);
-      const place = freePlaces.shift() ?? attemptPlaces;
+      const place = freePlaces.pop()!;
       places.set(id, place);
       Atomics.store(begun, place, 0);
       return [{ kind, nonce, place, headBytes, rawBytes, itemBytes }];

@@ -122,7 +122,7 @@ export type WorkerReport =
   | { readonly kind: "output"; readonly nonce: string; readonly output: string }
   | { readonly kind: "broken" };
 
-/** How many attempts a worker can have at work; beyond it nobody knows which of them have begun. */
+/** Bytes of that; an engine runs half as many attempts at once in all. */
 export const attemptPlaces = 1_024;
 
 /** The host's answer to a request for a module. */

@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { describeCounts, describeDuration, describeFlags, describeRun, queueOf } from "../../cli/wording.ts";
+import type { DeliveryView } from "../../core/mod.ts";
+import {
+  describeCounts,
+  describeDuration,
+  describeFlags,
+  describeResumed,
+  describeRun,
+  queueOf,
+} from "../../cli/wording.ts";
 
 Deno.test("describeDuration: two units at most, whatever the length", () => {
   const cases: [number, string][] = [
@@ -43,4 +51,18 @@ Deno.test("describeRun: which attempt, since when, and of how long where the con
   const running = { executions: 2, claimedAt: 1_000 };
   assertEquals(describeRun({ ...running, timeoutMs: 60_000 }, 42_000), "attempt 2, for 41s of 1m");
   assertEquals(describeRun(running, 42_000), "attempt 2, for 41s");
+});
+
+Deno.test("describeResumed: what holds it all the same, or that it came to the same end again", () => {
+  const row = { state: "ready", failures: 0 } as DeliveryView;
+  assertEquals(describeResumed(row, 0), "");
+  assertEquals(describeResumed({ ...row, waiting: { kind: "turn", reason: "next" } }, 0), "");
+  assertEquals(
+    describeResumed({ ...row, waiting: { kind: "paused", reason: "work is paused: lunch" } }, 0),
+    "; it waits: work is paused: lunch",
+  );
+  assertEquals(
+    describeResumed({ ...row, state: "parked", reason: "rejected: no" }, 0),
+    "; it ran and is parked again: rejected: no",
+  );
 });

@@ -5,7 +5,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertRejects } from "@std/assert";
 import { standard } from "weir/plugins";
-import { typeLengthMax } from "../../core/engine/identity.ts";
+import { typeLengthMax } from "../../core/domain/identity.ts";
 import { startEngine, type TestEngine } from "../support/engine.ts";
 import { adminToken, askEngine } from "./admin_fixture.ts";
 

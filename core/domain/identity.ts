@@ -3,8 +3,8 @@
  * provider says. One that fails never turns an event away; why it failed goes with the event.
  */
 
-import type { HttpSource } from "../domain/config.ts";
-import { type Evaluation, type Expression, keyOf, type Scope } from "../domain/expression.ts";
+import type { HttpSource } from "./config.ts";
+import { type Evaluation, type Expression, keyOf, type Scope } from "./expression.ts";
 
 /** Longest event type that is kept; the rest of a longer one is cut. */
 export const typeLengthMax = 256;
