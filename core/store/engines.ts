@@ -23,12 +23,15 @@ export interface EngineWatch {
   beat(at: { now: number; monotonic: number }): Promise<number>;
   /** Until when, on our monotonic clock, nobody can have taken over what we claim now. */
   heldUntil(monotonic: number): number;
+  /** Numbers a claim. One that arrives after a later one is nothing. */
+  nextTurn(): number;
   leave(): Promise<void>;
 }
 
 const writeJoin = "INSERT INTO engines (boot, beat, at) VALUES (?, 1, ?) ON CONFLICT (boot) DO NOTHING";
 
-const writeBeat = "UPDATE engines SET beat = beat + 1, at = ?2 WHERE boot = ?1";
+/** A beat that arrives after a claim that was sent later knows less of the time than that did. */
+const writeBeat = "UPDATE engines SET beat = beat + 1, at = iif(claims > ?3, at, ?2) WHERE boot = ?1";
 
 /** Claims can outlive their engine's row: it left with work undone. */
 const readOthers = `SELECT boot, beat FROM engines WHERE boot <> ?1
@@ -49,6 +52,7 @@ export function watchEngines(
   let seen = new Map<string, { beat: number; since: number }>();
   let lookedAt: number | undefined;
   let blind = false;
+  let turn = 0;
 
   async function join(now: number): Promise<void> {
     await database.write([{ sql: writeJoin, parameters: [boot, now] }]);
@@ -75,7 +79,7 @@ export function watchEngines(
       const wasBlind = blind;
       blind = true;
       const [beaten, others] = await database.write([
-        { sql: writeBeat, parameters: [boot, at.now] },
+        { sql: writeBeat, parameters: [boot, at.now, turn] },
         { sql: readOthers, parameters: [boot] },
       ]);
       if (beaten!.changes === 0) {
@@ -98,6 +102,7 @@ export function watchEngines(
       seen = watched;
       return taken;
     },
+    nextTurn: () => ++turn,
     heldUntil: (monotonic) => (lookedAt ?? monotonic) + takeoverMs - marginMs,
     async leave() {
       await database.write([{ sql: "DELETE FROM engines WHERE boot = ?", parameters: [boot] }]);

@@ -67,46 +67,58 @@ const creditOf = `max(0, min(?5,
   CASE WHEN ?8 IS NULL THEN ?5 ELSE ${startsHeld("?3", { rateAt: "rate_at", spacing: "?8", period: "?9" })} END))`;
 
 /**
- * On a shared log whoever was fenced takes nothing more: a batch of it that arrives late carries a time that is long past,
- * by which a bucket that others spend looks like one from before a clock was set back.
+ * On a shared log a claim can arrive long after it was sent, and its time is long past then: by that, a bucket that has
+ * been spent from since looks like one from before a clock was set back. So it counts only in its turn.
  */
-const isKnown = (boot: string): string => `EXISTS (SELECT 1 FROM engines WHERE boot = ${boot})`;
+const takeTurn = "UPDATE engines SET claims = ?2, at = ?3 WHERE boot = ?1 AND claims < ?2";
 
-const claimDue = (rows: string, known: string): string =>
+/** Whoever was fenced takes nothing more, nor does a claim that a later one of the same engine has overtaken. */
+const isInTurn = (boot: string, turn: string): string =>
+  `EXISTS (SELECT 1 FROM engines WHERE boot = ${boot} AND claims = ${turn})`;
+
+const claimDue = (rows: string, inTurn: string): string =>
   `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
   WHERE seq IN (SELECT seq ${rows} queue = ?4 AND state = 'ready' AND due_at <= ?3
-    ORDER BY due_at, seq LIMIT (SELECT ${creditOf} ${known} FROM queues WHERE id = ?4))`;
+    ORDER BY due_at, seq LIMIT (SELECT ${creditOf} ${inTurn} FROM queues WHERE id = ?4))`;
 
 const countDue = (rows: string): string =>
   `SELECT count(*) AS due FROM (SELECT 1 ${rows}
     queue = ?4 AND state = 'ready' AND due_at <= ?3 LIMIT (SELECT ${creditOf} FROM queues WHERE id = ?4)) AS limited`;
 
 /** What was claimed is taken out of the bucket, which holds one period's worth; one that is outdated begins to fill. */
-const spendRate = (known: string): string =>
+const spendRate = (inTurn: string): string =>
   `UPDATE queues SET rate_at = max(${spentTo("?2", "rate_at")}, ?2 - ?4) + ?3 *
     (SELECT count(*) FROM deliveries WHERE queue = ?1 AND state = 'running' AND token = ?5)
-  WHERE id = ?1 ${known}`;
+  WHERE id = ?1 ${inTurn}`;
 
 /** Who claims, and when. */
 export interface Claimant {
   readonly token: string;
   readonly boot: string;
   readonly now: number;
-  /** Other engines work on the log too, and this one has a row in it for as long as they take it to live. */
-  readonly isShared?: boolean;
+  /**
+   * On a log on which other engines may work: the number of this claim among those of its engine, which has a row in the
+   * log for as long as the others take it to live.
+   */
+  readonly turn?: number;
+}
+
+/** The statements that a claim begins with. */
+export function beginClaim({ boot, now, turn }: Claimant): Statement[] {
+  return turn === undefined ? [] : [{ sql: takeTurn, parameters: [boot, turn, now] }];
 }
 
 /** The statements that claim from one queue. Its bucket is seen to even when nothing may be taken. */
 export function claimFrom(credit: Credit, claim: Claimant): Statement[] {
   const { queue, limit, rateLimit } = credit;
-  const { token, boot, now, isShared } = claim;
+  const { token, boot, now, turn } = claim;
   const spending = {
-    sql: spendRate(isShared ? `AND ${isKnown("?6")}` : ""),
-    parameters: [queue, now, ...rateOf(credit), token, ...isShared ? [boot] : []],
+    sql: spendRate(turn === undefined ? "" : `AND ${isInTurn("?6", "?7")}`),
+    parameters: [queue, now, ...rateOf(credit), token, ...turn === undefined ? [] : [boot, turn]],
   };
   const claiming = {
-    sql: claimDue(rowsOf(credit), isShared ? `* ${isKnown("?2")}` : ""),
-    parameters: creditParameters(credit, claim),
+    sql: claimDue(rowsOf(credit), turn === undefined ? "" : `* ${isInTurn("?2", "?11")}`),
+    parameters: [...creditParameters(credit, claim), ...turn === undefined ? [] : [turn]],
   };
   return [...limit > 0 ? [claiming] : [], ...rateLimit === undefined ? [] : [spending]];
 }

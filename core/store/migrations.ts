@@ -174,6 +174,7 @@ const migrations: readonly (readonly string[])[] = [[
   ) STRICT, WITHOUT ROWID`,
   `CREATE INDEX marks_at ON marks (at)`,
   `ALTER TABLE engines ADD COLUMN at INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE engines ADD COLUMN claims INTEGER NOT NULL DEFAULT 0`,
   `CREATE INDEX idempotency_refused ON idempotency (event_id, seen, mismatches, last_at) WHERE guarded = 2`,
   `DROP TRIGGER idempotency_deleted`,
   `DROP TRIGGER idempotency_moved`,

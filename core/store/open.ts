@@ -220,7 +220,7 @@ function createStore(
       const heldUntil = monotonic === undefined ? undefined : opened.watch?.heldUntil(monotonic());
       try {
         const { boot } = opened.watch ?? options;
-        const rows = await submitPlan(planClaim(credits, { ...claim, boot, isShared: opened.watch !== undefined }));
+        const rows = await submitPlan(planClaim(credits, { ...claim, boot, turn: opened.watch?.nextTurn() }));
         const claimed = await completeClaim(database, rows);
         if (heldUntil === undefined || monotonic!() <= heldUntil) return claimed;
         throw new StoreUnavailable("a claim was answered so late that it may have been taken over; it is given back");

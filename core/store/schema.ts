@@ -128,8 +128,10 @@ export interface MarksTable {
 export interface EnginesTable {
   boot: string;
   beat: number;
-  /** What its clock said at its last beat. */
+  /** What its clock said at its last beat, or at its last claim if that came later. */
   at: number;
+  /** The number of its last claim that has arrived. */
+  claims: number;
 }
 
 export interface MetaTable {

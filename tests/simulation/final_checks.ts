@@ -119,7 +119,7 @@ export async function checkFinally(
     if (row.state === "skipped" && !confirmed.skipAsked.has(id) && row.outdated === 0) {
       report("INVENTED", id, `is skipped, and nobody asked for it: ${row.reason}`);
     }
-    if (row.state === "cancelled" && !confirmed.cancelled.has(id) && !confirmed.cancelDoubted.has(id)) {
+    if (row.state === "cancelled" && !confirmed.cancelled.has(id) && !confirmed.cancelDoubted.get(id)) {
       report("INVENTED", id, "is cancelled, and nobody asked for it");
     }
     if (confirmed.cancelled.has(id) && row.state !== "cancelled") report("LOST", id, `its cancellation: ${reason}`);

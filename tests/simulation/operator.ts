@@ -16,8 +16,8 @@ export interface Confirmed {
   readonly cancelled: ReadonlySet<string>;
   /** Ids of the deliveries that redeliveries made. */
   readonly redelivered: ReadonlySet<string>;
-  /** Cancellations that were asked for and never answered. */
-  readonly cancelDoubted: ReadonlySet<string>;
+  /** How many cancellations of each delivery were asked for and never answered. */
+  readonly cancelDoubted: ReadonlyMap<string, number>;
   readonly skipAsked: ReadonlySet<string>;
 }
 
@@ -36,7 +36,7 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
   const confirmed = {
     cancelled: new Set<string>(),
     redelivered: new Set<string>(),
-    cancelDoubted: new Set<string>(),
+    cancelDoubted: new Map<string, number>(),
     skipAsked: new Set<string>(),
   };
   const makeDeliveryId = createSeededIds(world);
@@ -55,14 +55,18 @@ export function createOperator(world: World, machines: readonly Machine[]): Oper
     if (id !== undefined && engine !== undefined) await cancelBy(engine, id);
   }
 
+  /** Several may ask at once: the answer to one settles no doubt about another. */
+  function countDoubt(id: string, more: 1 | -1): void {
+    confirmed.cancelDoubted.set(id, (confirmed.cancelDoubted.get(id) ?? 0) + more);
+  }
+
   async function cancelBy(engine: RunningEngine, id: string): Promise<boolean> {
     const runsBefore = openRuns(world, id);
-    const doubted = confirmed.cancelDoubted.has(id);
-    confirmed.cancelDoubted.add(id); // until it is answered nobody can know whether it was done
+    countDoubt(id, 1); // until it is answered nobody can know whether it was done
     const done = await engine.store.cancel(id, { now: wallNow(), reason: "cancelled by the operator" }).catch(() => {});
     if (done !== undefined && engine.alive) engine.wake();
     world.trace(`operator cancels ${id}: ${done}`);
-    if (done === false && !doubted) confirmed.cancelDoubted.delete(id);
+    if (done !== undefined) countDoubt(id, -1);
     if (done !== true) return false;
     confirmed.cancelled.add(id);
     const still = openRuns(world, id);

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { makeMemoryFolder } from "./memory_folder.ts";
 import { simulate } from "./simulation.ts";
 
-const seeds: readonly number[] = [2926, 5962, 8605, 12889, 16396, 16874];
+const seeds: readonly number[] = [2926, 5962, 8605, 12889, 16396, 16874, 36455, 80392, 99354];
 
 for (const seed of seeds) {
   Deno.test(`simulate: seed ${seed}, which broke a promise once, keeps every promise`, async () => {

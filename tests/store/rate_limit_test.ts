@@ -3,8 +3,11 @@
  * when to come again.
  */
 
-import { assert, assertEquals } from "@std/assert";
-import type { Store } from "../../core/store/store.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Statement } from "../../core/store/database.ts";
+import { shareLog } from "../../core/store/open.ts";
+import { openSqlite } from "../../core/store/sqlite.ts";
+import { type Store, StoreUnavailable } from "../../core/store/store.ts";
 import { spacingMs } from "../../core/domain/throttle.ts";
 import { open, testInFolder } from "./temporary_log.ts";
 
@@ -57,3 +60,45 @@ testInFolder("rate limit: whoever comes when told starts exactly what is allowed
   }
   await store.close();
 });
+
+const begin = 1_750_000_000_000;
+/** Further apart than clocks may differ. */
+const longAfter = begin + 120_000;
+
+testInFolder(
+  "rate limit: a claim or a beat that a later claim has overtaken spends nothing and empties no bucket",
+  async (folder) => {
+    const database = openSqlite(`${folder}/weir.db`);
+    const late: (readonly Statement[])[] = [];
+    let isCutOff = false;
+    const store = await shareLog({
+      read: (statement) => database.read(statement),
+      write(batch) {
+        if (!isCutOff) return database.write(batch);
+        late.push(batch);
+        return Promise.reject(new StoreUnavailable("no answer"));
+      },
+      close: () => database.close(),
+    }, { boot: "boot", now: begin, idempotencyMs: () => 60_000 });
+    const [queue] = await store.registerQueues([{ route: "r", target: "" }]);
+    await appendMany(store, { queue: queue!, count: 9, now: begin });
+    const credits = [{ queue: queue!, limit: 512, rateLimit: { count: 2, perMs: 100_000 } }];
+    const claimAt = (now: number) => store.claim(credits, { token: `t${now}`, now });
+    const readState = async (): Promise<unknown> => {
+      const running = "SELECT count(*) FROM deliveries WHERE state = 'running'";
+      const { rows } = await database.read({ sql: `SELECT at, (${running}) AS running FROM engines`, parameters: [] });
+      return rows;
+    };
+
+    isCutOff = true;
+    await assertRejects(() => claimAt(begin), StoreUnavailable);
+    await assertRejects(() => store.beat({ now: begin, monotonic: 0 }), StoreUnavailable);
+    isCutOff = false;
+    assertEquals((await claimAt(longAfter)).deliveries.length, 2);
+
+    for (const batch of late) await database.write(batch);
+    assertEquals(await readState(), [{ at: longAfter, running: 2 }]);
+    assertEquals((await claimAt(longAfter + 1)).deliveries.length, 0);
+    await store.close();
+  },
+);
