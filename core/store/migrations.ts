@@ -7,7 +7,7 @@ import type { Database, Statement } from "./database.ts";
 import { StoreUnavailable } from "./store.ts";
 
 /** The schema version that this program reads and writes. */
-export const schemaVersion = 4;
+export const schemaVersion = 5;
 
 /**
  * What a key has counted goes to its event when the key leaves it: it expires long before its event does, or the next
@@ -173,15 +173,18 @@ const migrations: readonly (readonly string[])[] = [[
     PRIMARY KEY (queue, lane, rule)
   ) STRICT, WITHOUT ROWID`,
   `CREATE INDEX marks_at ON marks (at)`,
-  `ALTER TABLE engines ADD COLUMN at INTEGER NOT NULL DEFAULT 0`,
-  `ALTER TABLE engines ADD COLUMN claims INTEGER NOT NULL DEFAULT 0`,
-  `CREATE INDEX idempotency_refused ON idempotency (event_id, seen, mismatches, last_at) WHERE guarded = 2`,
+  `CREATE INDEX idempotency_refused ON idempotency (event_id) WHERE guarded = 2`,
   `DROP TRIGGER idempotency_deleted`,
   `DROP TRIGGER idempotency_moved`,
   `CREATE TRIGGER idempotency_deleted AFTER DELETE ON idempotency
     WHEN old.seen > 1 OR old.guarded = 2 BEGIN ${keepAllCounts}; END`,
   `CREATE TRIGGER idempotency_moved AFTER UPDATE OF event_id ON idempotency
     WHEN (old.seen > 1 OR old.guarded = 2) AND old.event_id <> new.event_id BEGIN ${keepAllCounts}; END`,
+], [
+  `ALTER TABLE engines ADD COLUMN at INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE engines ADD COLUMN claims INTEGER NOT NULL DEFAULT 0`,
+  `DROP INDEX idempotency_refused`,
+  `CREATE INDEX idempotency_refused ON idempotency (event_id, seen, mismatches, last_at) WHERE guarded = 2`,
 ]];
 
 /**
