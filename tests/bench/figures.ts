@@ -78,6 +78,7 @@ export const figures = {
   "start.empty": { title: "weir serve, start to ready, empty log", unit: "ms", bar: { atMost: 450 } },
   "start.backlog": { title: "weir serve, start to ready, backlog", unit: "ms", bar: { atMost: 1_000 } },
   "start.handler": { title: "first delivery of a fresh engine, POST to handler start", unit: "ms" },
+  "memory.started": { title: "weir serve, resident a second after its start", unit: "MB" },
   "memory.idle": { title: "weir serve, resident when idle", unit: "MB", bar: { atMost: 95 } },
   "memory.after": { title: "weir serve, resident after the load", unit: "MB" },
   "serve.ingest": { title: "ingest through weir serve and its log lines, of wire", unit: "x" },

@@ -15,6 +15,7 @@ export interface Sizes {
   readonly warmupEvents: number;
   readonly hotKeyEvents: number;
   readonly latencySeconds: number;
+  readonly idleSeconds: number;
   readonly backlogRows: number;
 }
 

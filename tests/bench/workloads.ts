@@ -173,7 +173,10 @@ const serveItself: Workload = async (rig) => {
   const { events, warmupEvents } = rig.sizes;
   const wire = await rig.measureWire();
   await using serve = await startServe(folder);
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // idle is idle only after the start has settled
+  const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  await pause(1);
+  const started = serve.residentMB();
+  await pause(rig.sizes.idleSeconds);
   const idle = serve.residentMB();
   const server = { hello: { port: serve.port } } as Server;
   const first = await rig.load(server, { count: 1, prefix: "first-" });
@@ -183,6 +186,7 @@ const serveItself: Workload = async (rig) => {
   await serve.finished(1 + warmupEvents + events);
   const figures: Figures = {
     "start.empty": serve.readyMs,
+    "memory.started": started,
     "memory.idle": idle,
     "memory.after": serve.residentMB(),
     "serve.ingest": rateOf(report) / wire,
