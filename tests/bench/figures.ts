@@ -16,9 +16,13 @@ const peerFigures = <Name extends string>(name: Name, title: string) => ({
   [`${name}.finishedMeanwhile`]: { title: "… finished meanwhile", unit: "x" },
   [`${name}.endToEnd`]: { title: `${title}: end to end, of wire`, unit: "x" },
   [`${name}.cpu`]: { title: `${title}: CPU per event, its server included`, unit: "ms" },
+  [`${name}.cpuOfWire`]: { title: "… of what wire takes", unit: "x" },
   [`${name}.p50`]: { title: `${title}, 200/s: POST to start of handler, p50 over wire`, unit: "ms" },
   [`${name}.p99`]: { title: `${title}, 200/s: POST to start of handler, p99 over wire`, unit: "ms" },
-} as Record<`${Name}.${"ingest" | "finishedMeanwhile" | "endToEnd" | "cpu" | "p50" | "p99"}`, FigureInfo>);
+} as Record<
+  `${Name}.${"ingest" | "finishedMeanwhile" | "endToEnd" | "cpu" | "cpuOfWire" | "p50" | "p99"}`,
+  FigureInfo
+>);
 
 /** Every figure, by its name in the JSON output, in the order of the table. */
 export const figures = {
@@ -29,18 +33,22 @@ export const figures = {
   "durable.cpu": { title: "… CPU per request", unit: "ms" },
   "paused.ingest": { title: "ingest, handlers paused, of wire", unit: "x", bar: { atLeast: 0.95 } },
   "paused.cpu": { title: "ingest alone, CPU per event", unit: "ms" },
+  "paused.cpuOfWire": { title: "… of what wire takes", unit: "x" },
   "inline.ingest": { title: "ingest, inline handler running, of wire", unit: "x", bar: { atLeast: 0.7 } },
   "inline.finishedMeanwhile": { title: "… finished meanwhile", unit: "x", bar: { atLeast: 0.5 } },
   "inline.endToEnd": { title: "end to end, inline handler, of wire", unit: "x" },
   "inline.cpu": { title: "end to end, inline handler, CPU per event", unit: "ms", bar: { atMost: 0.2 } },
+  "inline.cpuOfWire": { title: "… of what wire takes", unit: "x" },
   "script.ingest": { title: "ingest, sandboxed script running, of wire", unit: "x", bar: { atLeast: 0.7 } },
   "script.finishedMeanwhile": { title: "… finished meanwhile", unit: "x", bar: { atLeast: 0.5 } },
   "script.endToEnd": { title: "end to end, sandboxed script, of wire", unit: "x", bar: { atLeast: 0.5 } },
   "script.cpu": { title: "end to end, sandboxed script, CPU per event", unit: "ms", bar: { atMost: 0.3 } },
+  "script.cpuOfWire": { title: "… of what wire takes", unit: "x" },
   "target.ingest": { title: "ingest, HTTP target running, of wire", unit: "x" },
   "target.finishedMeanwhile": { title: "… finished meanwhile", unit: "x" },
   "target.endToEnd": { title: "end to end, HTTP target, of wire", unit: "x" },
   "target.cpu": { title: "end to end, HTTP target, CPU per event", unit: "ms" },
+  "target.cpuOfWire": { title: "… of what wire takes", unit: "x" },
   "latency.wire.p50": { title: "200/s: wire's answer, p50", unit: "ms" },
   "latency.inline.p50": { title: "200/s: POST to start of inline handler, p50 over wire", unit: "ms" },
   "latency.inline.p99": { title: "200/s: POST to start of inline handler, p99 over wire", unit: "ms" },

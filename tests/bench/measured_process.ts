@@ -87,7 +87,7 @@ async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<st
 }
 
 /** The kernel counts CPU time in hundredths of a second (USER_HZ, the same on every architecture that Deno runs on). */
-const tickMs = 10;
+export const tickMs = 10;
 
 /** CPU time of a process tree: of those that live, and of those whose end was waited for. */
 export function cpuMsOf(pid: number): number {

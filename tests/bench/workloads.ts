@@ -70,8 +70,9 @@ const ingestPaused: Workload = async (rig) => {
   const figures = await rig.withEngine({ work: "paused", logFolder }, async (engine): Promise<Figures> => {
     const { ingest, cpuMs } = await pass(rig, engine, { events, work: "paused" });
     return {
-      "paused.ingest": ingest / wire,
+      "paused.ingest": ingest / wire.rate,
       "paused.cpu": cpuMs,
+      "paused.cpuOfWire": cpuMs / wire.cpuMs,
       "growth.wal": Deno.statSync(`${logFolder}/weir.db-wal`).size / 2 ** 20,
     };
   });
@@ -90,10 +91,11 @@ function endToEnd(work: "inline" | "script" | "target"): Workload {
     return await rig.withEngine({ work }, async (engine): Promise<Figures> => {
       const passage = await pass(rig, engine, { events: rig.sizes.events, work });
       return {
-        [`${work}.ingest`]: passage.ingest / wire,
+        [`${work}.ingest`]: passage.ingest / wire.rate,
         [`${work}.finishedMeanwhile`]: passage.finishedMeanwhile,
-        [`${work}.endToEnd`]: passage.endToEnd / wire,
+        [`${work}.endToEnd`]: passage.endToEnd / wire.rate,
         [`${work}.cpu`]: passage.cpuMs,
+        [`${work}.cpuOfWire`]: passage.cpuMs / wire.cpuMs,
       };
     });
   };
@@ -189,7 +191,7 @@ const serveItself: Workload = async (rig) => {
     "memory.started": started,
     "memory.idle": idle,
     "memory.after": serve.residentMB(),
-    "serve.ingest": rateOf(report) / wire,
+    "serve.ingest": rateOf(report) / wire.rate,
     "serve.cpu": (serve.cpuMs() - cpuBefore) / events,
   };
   await serve.stop();

@@ -36,10 +36,11 @@ export function measurePeer(peer: Peer): Workload {
       const passage = await pass(rig, engine, { events: rig.sizes.events, work: "inline" });
       return {
         "latency.wire.p50": steadyWire.p50,
-        [`${peer.name}.ingest`]: passage.ingest / wire,
+        [`${peer.name}.ingest`]: passage.ingest / wire.rate,
         [`${peer.name}.finishedMeanwhile`]: passage.finishedMeanwhile,
-        [`${peer.name}.endToEnd`]: passage.endToEnd / wire,
+        [`${peer.name}.endToEnd`]: passage.endToEnd / wire.rate,
         [`${peer.name}.cpu`]: passage.cpuMs,
+        [`${peer.name}.cpuOfWire`]: passage.cpuMs / wire.cpuMs,
         [`${peer.name}.p50`]: p50,
         [`${peer.name}.p99`]: p99,
       };
