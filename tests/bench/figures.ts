@@ -27,6 +27,7 @@ const peerFigures = <Name extends string>(name: Name, title: string) => ({
 /** Every figure, by its name in the JSON output, in the order of the table. */
 export const figures = {
   "generator.ceiling": { title: "load generator against a static responder, of wire", unit: "x" },
+  "generator.cpu": { title: "… its CPU per request to wire", unit: "ms" },
   "wire.rate": { title: "wire", unit: "/s" },
   "wire.cpu": { title: "wire, CPU per request", unit: "ms" },
   "durable.ingest": { title: "wire with one durable row of an unindexed table, of wire", unit: "x" },

@@ -44,7 +44,7 @@ export interface Rig extends AsyncDisposable {
   readonly durableWire: Server;
   readonly responder: Server;
   /** Sends a run of requests and insists that all were accepted. */
-  load(server: Server, order: Partial<LoadOrder>): Promise<LoadReport>;
+  load(server: Server, order: Partial<LoadOrder>): Promise<WeighedLoad>;
   /** The yardstick, now. */
   measureWire(): Promise<Yardstick>;
   /** Ends the load generator, so that whatever is being measured fails and cleans up on its way out. */
@@ -54,6 +54,11 @@ export interface Rig extends AsyncDisposable {
     order: Omit<EngineOrder, "folder"> & EngineRun,
     use: (engine: WarmEngine) => Promise<Result>,
   ): Promise<Result>;
+}
+
+/** A run of requests, and what sending them cost the generator. */
+export interface WeighedLoad extends LoadReport {
+  readonly generatorCpuMs: number;
 }
 
 /** What wire does at the moment: requests per second, and what each costs it. */
@@ -88,7 +93,7 @@ export async function createRig(sizes: Sizes): Promise<Rig> {
   ]);
   let runs = 0;
 
-  async function load(server: Server, order: Partial<LoadOrder>): Promise<LoadReport> {
+  async function load(server: Server, order: Partial<LoadOrder>): Promise<WeighedLoad> {
     const full = {
       port: server.hello.port,
       prefix: `r${Date.now()}-${runs++}-`,
@@ -97,9 +102,10 @@ export async function createRig(sizes: Sizes): Promise<Rig> {
       keys,
     };
     await generator.ask({ step: "prepare", ...full, ...order });
+    const cpuBefore = generator.cpuMs();
     const report = await generator.ask<LoadReport>({ step: "run", ...full, ...order });
     if (report.refused > 0) throw new BrokenMeasurement(`${report.refused} requests were not accepted`);
-    return report;
+    return { ...report, generatorCpuMs: generator.cpuMs() - cpuBefore };
   }
 
   async function withEngine<Result>(

@@ -46,8 +46,13 @@ export async function pass(
 const measureYardstick: Workload = async (rig) => {
   const measure = async (server: Server) => {
     const cpuBefore = server.cpuMs();
-    const rate = rateOf(await rig.load(server, { count: rig.sizes.wireEvents }));
-    return { rate, cpu: (server.cpuMs() - cpuBefore) / rig.sizes.wireEvents };
+    const report = await rig.load(server, { count: rig.sizes.wireEvents });
+    const perEvent = (ms: number) => ms / rig.sizes.wireEvents;
+    return {
+      rate: rateOf(report),
+      cpu: perEvent(server.cpuMs() - cpuBefore),
+      generatorCpu: perEvent(report.generatorCpuMs),
+    };
   };
   const [ceiling, wire, durable] = [
     await measure(rig.responder),
@@ -56,6 +61,7 @@ const measureYardstick: Workload = async (rig) => {
   ];
   return {
     "generator.ceiling": ceiling.rate / wire.rate,
+    "generator.cpu": wire.generatorCpu,
     "wire.rate": wire.rate,
     "wire.cpu": wire.cpu,
     "durable.ingest": durable.rate / wire.rate,
