@@ -41,7 +41,8 @@ function levelOf(observation: Observation): "info" | "warn" | "error" {
     case "lease.lost":
       return "warn";
     case "event.received":
-      return observation.fault === undefined ? "info" : "warn";
+      if (observation.fault === undefined) return "info";
+      return observation.queues.length === 0 ? "warn" : "error";
   }
 }
 

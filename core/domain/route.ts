@@ -12,11 +12,20 @@ export interface EventVersion {
   readonly rule: number;
 }
 
+/** Where an event stands among those of its key. */
+interface Place {
+  readonly lane?: string;
+  readonly version?: EventVersion;
+}
+
 /** What one route makes of one event. */
 export type RouteDecision =
-  | { readonly kind: "matched"; readonly route: Route; readonly lane?: string; readonly version?: EventVersion }
-  /** An expression failed for a reason other than a missing field: a person has to look. */
-  | { readonly kind: "parked"; readonly route: Route; readonly reason: string }
+  | ({ readonly kind: "matched"; readonly route: Route } & Place)
+  /**
+   * An expression failed for a reason other than a missing field: a person has to look. Its place is as much as could be
+   * told, so that nothing of its key passes it meanwhile.
+   */
+  | ({ readonly kind: "parked"; readonly route: Route; readonly reason: string } & Place)
   | { readonly kind: "unmatched"; readonly route: Route; readonly reason: string };
 
 /**
@@ -38,24 +47,38 @@ function decide(route: Route, scope: Scope): RouteDecision {
   if (!route.on.some((glob) => globMatches(glob, type))) {
     return { kind: "unmatched", route, reason: `on: is ${route.on.join(", ")}, the event's type is ${type}` };
   }
-  if (route.when !== undefined) {
-    const held = route.when.evaluate(scope);
-    if (held.kind === "error") return { kind: "parked", route, reason: `when: ${held.reason}` };
-    if (held.kind === "missing") return { kind: "unmatched", route, reason: `when: ${held.reason}` };
-    if (typeof held.value !== "boolean") {
-      return { kind: "parked", route, reason: `when: must be true or false, got ${kindOf(held.value)}` };
-    }
-    if (!held.value) return { kind: "unmatched", route, reason: `when: ${route.when.text} is false` };
+  const unmet = unmetCondition(route, scope);
+  if (unmet?.kind === "unmatched") return { ...unmet, route };
+  const { fault, ...place } = placeOf(route, scope);
+  const reason = unmet?.reason ?? fault;
+  return reason === undefined ? { kind: "matched", route, ...place } : { kind: "parked", route, reason, ...place };
+}
+
+/** Why `when` does not let the event through: it is not meant, or nobody can tell. */
+function unmetCondition(
+  { when }: Route,
+  scope: Scope,
+): { kind: "unmatched" | "parked"; reason: string } | undefined {
+  if (when === undefined) return undefined;
+  const held = when.evaluate(scope);
+  if (held.kind === "error") return { kind: "parked", reason: `when: ${held.reason}` };
+  if (held.kind === "missing") return { kind: "unmatched", reason: `when: ${held.reason}` };
+  if (typeof held.value !== "boolean") {
+    return { kind: "parked", reason: `when: must be true or false, got ${kindOf(held.value)}` };
   }
+  return held.value ? undefined : { kind: "unmatched", reason: `when: ${when.text} is false` };
+}
+
+/** As much of its place as can be told, and why that is not all of it. */
+function placeOf(route: Route, scope: Scope): Place & { fault?: string } {
   const lane = laneOf(route, scope);
-  if (!lane.ok) return { kind: "parked", route, reason: lane.reason };
+  if (!lane.ok) return { fault: lane.reason };
   const { skipOlder } = route;
-  if (skipOlder === undefined) return { kind: "matched", route, lane: lane.key };
+  if (skipOlder === undefined) return { lane: lane.key };
   const found = versionOf(skipOlder.evaluate(scope));
-  if (!found.ok) return { kind: "parked", route, reason: `skip_older: ${found.reason}` };
+  if (!found.ok) return { lane: lane.key, fault: `skip_older: ${found.reason}` };
   const rule = hash32(`${route.orderBy?.text}\0${skipOlder.text}`);
-  const version = found.version === undefined ? undefined : { value: found.version, rule };
-  return { kind: "matched", route, lane: lane.key, version };
+  return { lane: lane.key, version: found.version === undefined ? undefined : { value: found.version, rule } };
 }
 
 function laneOf(route: Route, scope: Scope): { ok: true; key?: string } | { ok: false; reason: string } {

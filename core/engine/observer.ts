@@ -20,7 +20,10 @@ export type Observation =
     readonly queues: readonly string[];
     /** Names of the routes that it took past their lanes, because what they order by is null or missing in it. */
     readonly withoutLane?: readonly string[];
-    /** Why its source's `id` or `type` gave nothing. Its deliveries are parked for it; where it has none, it stands only here. */
+    /**
+     * Why a person has to look: an expression of its source failed, or of a route. Deliveries are parked for it; where
+     * no route matched, it stands only here.
+     */
     readonly fault?: string;
   }
   | {

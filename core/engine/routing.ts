@@ -61,9 +61,9 @@ export function routeEvent(scope: Scope, generation: Generation, parkedReason?: 
 function placesOf(decision: RouteDecision, generation: Generation, parked: string | undefined): Routed[] {
   if (decision.kind === "unmatched") return [];
   const parkedReason = parked ?? (decision.kind === "parked" ? decision.reason : undefined);
-  // Its place in its lane is known, whatever else failed: what comes after it must not pass it while a person looks.
-  const lane = decision.kind === "matched" ? decision.lane : undefined;
-  const version = lane !== undefined && decision.kind === "matched" ? decision.version : undefined;
+  // Whatever failed, it keeps its place in its lane: what comes after it must not pass it while a person looks.
+  const { lane } = decision;
+  const version = lane === undefined ? undefined : decision.version;
   return generation.queuesOf(decision.route).map((queue) => ({ queue, lane, version, parkedReason }));
 }
 

@@ -132,10 +132,10 @@ function faultOf(event: EventDetail, { sources }: Config, scope: Scope): string 
 }
 
 function explainRoute(decision: RouteDecision): RouteExplanation {
-  const shown = { route: decision.route.name, decision: decision.kind };
-  return decision.kind === "matched"
-    ? { ...shown, lane: decision.lane, version: decision.version?.value }
-    : { ...shown, reason: decision.reason };
+  const { kind, route: { name: route } } = decision;
+  if (kind === "unmatched") return { route, decision: kind, reason: decision.reason };
+  const reason = kind === "parked" ? decision.reason : undefined;
+  return { route, decision: kind, reason, lane: decision.lane, version: decision.version?.value };
 }
 
 /** A route as it is configured now. */

@@ -4,7 +4,7 @@
  */
 
 import type { Database, Plan, Value } from "./database.ts";
-import { beginClaim, type Claimant, claimFrom, countDueOf, nextDue } from "./flow.ts";
+import { beginClaim, type Claimant, claimFrom, countDueOf, endClaim, nextDue } from "./flow.ts";
 import { createRowStatement } from "./rows.ts";
 import type { Claim, ClaimedDelivery, Credit, QueueId } from "./record.ts";
 
@@ -41,7 +41,7 @@ export function planClaim(
   const { token, now } = claim;
   const open = credits.filter(({ limit }) => limit > 0);
   const share = Math.floor(claimBytesMax / open.reduce((sum, { limit }) => sum + limit, 1));
-  const claims = [...beginClaim(claim), ...credits.flatMap((credit) => claimFrom(credit, claim))];
+  const claims = [...beginClaim(claim), ...credits.flatMap((credit) => claimFrom(credit, claim)), ...endClaim(claim)];
   const reads = readClaimed(open.map(({ queue }) => [queue, token, share]));
   const nexts = nextDue(credits, now);
   return {

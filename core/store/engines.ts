@@ -13,6 +13,12 @@ export const takeoverMs = 30_000;
 /** How long before that an engine takes its own claims for lost: it may have stood still, and must not begin them then. */
 const marginMs = 5_000;
 
+/**
+ * Between two looks no more than this counts as watching. Whoever looks again after longer has stood still, and with it
+ * perhaps the others: all processes of a machine or a group are frozen and let go at once.
+ */
+const watchedMsMax = 10_000;
+
 /** One engine's view of the others. */
 export interface EngineWatch {
   /** The name under which this engine is known; after it was fenced, another. */
@@ -88,8 +94,9 @@ export function watchEngines(
       }
       lookedAt = at.monotonic;
       blind = false;
+      const sinceLookMs = at.monotonic - looked;
       // While the log was out of our reach it may have been out of theirs: that time says nothing about them.
-      const unwatchedMs = wasBlind ? at.monotonic - looked : 0;
+      const unwatchedMs = wasBlind ? sinceLookMs : Math.max(0, sinceLookMs - watchedMsMax);
       let taken = 0;
       const watched = new Map<string, { beat: number; since: number }>();
       for (const row of others!.rows) {

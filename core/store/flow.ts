@@ -68,13 +68,15 @@ const creditOf = `max(0, min(?5,
 
 /**
  * On a shared log a claim can arrive long after it was sent, and its time is long past then: by that, a bucket that has
- * been spent from since looks like one from before a clock was set back. So it counts only in its turn.
+ * been spent from since looks like one from before a clock was set back. It can also arrive twice, and would take twice as
+ * much. So it counts only in its turn, which begins with its time and is over with the last of its statements.
  */
-const takeTurn = "UPDATE engines SET claims = ?2, at = ?3 WHERE boot = ?1 AND claims < ?2";
+const beginTurn = "UPDATE engines SET at = ?3 WHERE boot = ?1 AND claims < ?2";
+const endTurn = "UPDATE engines SET claims = ?2 WHERE boot = ?1 AND claims < ?2";
 
-/** Whoever was fenced takes nothing more, nor does a claim that a later one of the same engine has overtaken. */
+/** Whoever was fenced takes nothing more, nor does a claim that came before or that a later one has overtaken. */
 const isInTurn = (boot: string, turn: string): string =>
-  `EXISTS (SELECT 1 FROM engines WHERE boot = ${boot} AND claims = ${turn})`;
+  `EXISTS (SELECT 1 FROM engines WHERE boot = ${boot} AND claims < ${turn})`;
 
 const claimDue = (rows: string, inTurn: string): string =>
   `UPDATE deliveries SET state = 'running', token = ?1, boot = ?2, claimed_at = ?3, executions = executions + 1
@@ -105,7 +107,7 @@ export interface Claimant {
 
 /** The statements that a claim begins with. */
 export function beginClaim({ boot, now, turn }: Claimant): Statement[] {
-  return turn === undefined ? [] : [{ sql: takeTurn, parameters: [boot, turn, now] }];
+  return turn === undefined ? [] : [{ sql: beginTurn, parameters: [boot, turn, now] }];
 }
 
 /** The statements that claim from one queue. Its bucket is seen to even when nothing may be taken. */
@@ -121,6 +123,11 @@ export function claimFrom(credit: Credit, claim: Claimant): Statement[] {
     parameters: [...creditParameters(credit, claim), ...turn === undefined ? [] : [turn]],
   };
   return [...limit > 0 ? [claiming] : [], ...rateLimit === undefined ? [] : [spending]];
+}
+
+/** The statements that a claim ends with, when it has taken from each of its queues. */
+export function endClaim({ boot, turn }: Claimant): Statement[] {
+  return turn === undefined ? [] : [{ sql: endTurn, parameters: [boot, turn] }];
 }
 
 /** The statement that answers, in a row `due`, how many {@link claimFrom} would take. */

@@ -55,6 +55,22 @@ Deno.test("match: skip_older gives the delivery its version", () => {
   ]);
 });
 
+Deno.test("match: what parks for one expression keeps the place that the others give it", () => {
+  const orderBy = expression({ kind: "value", value: "k" });
+  const seven = expression({ kind: "value", value: 7 });
+  const broken = expression({ kind: "error", reason: "no" });
+  const placeOf = (parts: Partial<Route>) => {
+    const decision = match([makeRoute(parts)], scope)[0]!;
+    return decision.kind === "parked" && [decision.reason, decision.lane, decision.version?.value];
+  };
+  assertEquals(placeOf({ when: broken, orderBy, skipOlder: seven }), ["when: no", "k", 7]);
+  assertEquals(placeOf({ skipOlder: broken, orderBy }), ["skip_older: no", "k", undefined]);
+  assertEquals(placeOf({ orderBy: broken, skipOlder: seven }), ["order_by: no", undefined, undefined]);
+  assertEquals(placeOf({ when: broken, orderBy: broken }), ["when: no", undefined, undefined]);
+  const sub = placeOf({ when: broken, concurrencyKey: { key: orderBy, limit: 1 } });
+  assertEquals(sub, ["when: no", "k#0", undefined]);
+});
+
 Deno.test("match: one decision per route, with its reason", () => {
   const table: [Partial<Route>, kind: string, reason?: string][] = [
     [{}, "matched"],

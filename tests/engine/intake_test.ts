@@ -105,7 +105,8 @@ Deno.test("intake: an expression that fails parks the delivery, a missing field 
     handlers: { broken: () => {}, missing: () => {} },
   });
   await post(engine, "/hooks/one", { body: `{"n":"text"}` });
-  assertEquals((await engine.seen("event.received")).queues, ["broken"]);
+  const { queues, fault } = await engine.seen("event.received");
+  assertEquals([queues, fault?.startsWith("when: body.n > 1: ")], [["broken"], true]);
   assertEquals(engine.observed.some((o) => o.kind === "delivery.attempted"), false);
 });
 
@@ -136,6 +137,33 @@ Deno.test("intake: an id or a type that fails parks the delivery in its lane, an
   await engine.seen("delivery.attempted", undefined, 4);
   assertEquals(ran, [4, 1, 2, 3]);
 });
+
+for (const failing of [{ when: "body.v > 0" }, { skip_older: "body.v" }]) {
+  const [name] = Object.keys(failing);
+  Deno.test(`intake: ${name} that fails parks the delivery in its lane, and what comes after it waits`, async () => {
+    const ran: unknown[] = [];
+    await using engine = await startEngine({
+      adminToken,
+      sources: { one: none },
+      routes: { work: { from: "one", order_by: "body.key", ...failing } },
+      handlers: { work: (event) => void ran.push(event.body.n) },
+    });
+    const { ask } = askEngine(engine);
+    const send = (body: unknown) => post(engine, "/hooks/one", { body: JSON.stringify(body) });
+    await send({ v: "text", key: "k", n: 1 });
+    await send({ v: 2, key: "k", n: 2 });
+    await send({ v: 3, key: "other", n: 3 });
+    await engine.seen("delivery.attempted");
+    assertEquals(ran, [3]);
+    const [parked, ...others] = (await ask("/deliveries?state=parked")).rows;
+    assertEquals([parked.lane, parked.reason.startsWith(`${name}: `), others.length], ["k", true, 0]);
+    const { routes } = await ask(`/events/${parked.eventId}/explain`);
+    assertEquals([routes[0].decision, routes[0].lane, routes[0].reason], ["parked", "k", parked.reason]);
+    await ask(`/deliveries/${parked.id}/resume`, {});
+    await engine.seen("delivery.attempted", undefined, 3);
+    assertEquals(ran, [3, 1, 2]);
+  });
+}
 
 Deno.test("intake: an id or a type that fails is told with its event where no route takes it, and explained", async () => {
   await using engine = await startEngine({

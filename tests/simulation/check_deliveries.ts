@@ -55,17 +55,31 @@ export function checkDeliveries(evidence: Evidence): Finding[] {
 
 type Wrong = readonly [name: string, detail: string];
 
+/** Why it has to be looked at, as far as that is for what it says itself. */
+function oddityOf({ queue, body, origin }: Fact): { isVague: boolean; isKeyless: boolean } {
+  const isRouted = origin === "event";
+  return {
+    isVague: isRouted && body.vague,
+    isKeyless: isRouted && queue.isOrdered && Array.isArray(body.key),
+  };
+}
+
 /** What holds of a move whatever came of an attempt. */
 function checkMove(
   { from, to, failures, deaths, queue }: Move,
   { fact, before, evidence }: { fact: Fact; before: Counts; evidence: Evidence },
 ): Wrong | undefined {
   if (from !== null && finishedStates.includes(from)) return ["REVIVED", `was ${from} and became ${to}`];
+  const { isVague, isKeyless } = oddityOf(fact);
   if (from === null) {
-    const mustWait = fact.queue.isOrdered && Array.isArray(fact.body.key) && fact.origin === "event";
-    if (mustWait && to !== "parked") return ["UNPARKED", `its key is no key, and it begins ${to}`];
-    if (!mustWait && to === "parked") return ["WRONG-PARKED", "nothing is wrong with it, and it begins parked"];
+    const first = isKeyless || isVague && !fact.queue.isOrdered ? "parked" : isVague ? "blocked" : undefined;
+    if (first !== undefined && to !== first) return ["UNPARKED", `a person has to look, and it begins ${to}`];
+    if (first === undefined && to === "parked") {
+      return ["WRONG-PARKED", "nothing is wrong with it, and it begins parked"];
+    }
   }
+  if (from === "blocked" && to === "ready" && isVague) return ["UNPARKED", "its turn comes before a person has looked"];
+  if (from === "blocked" && to === "parked" && !isVague) return ["WRONG-PARKED", "its turn comes, and it is parked"];
   if (from === "parked" && to === "ready") {
     if (!evidence.released.has(fact.id)) return ["INVENTED", "is no longer parked, and nobody asked for it"];
     return failures + deaths === 0 ? undefined : ["MISCOUNTED", `resumed with ${show({ failures, deaths })}`];

@@ -48,6 +48,7 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
       if (goesWrong(world, swarm.busyChance)) return refuse(kinds, new StoreUnavailable("simulated: locked"));
       if (goesWrong(world, swarm.constraintChance)) return refuse(kinds, new ConstraintBroken("simulated"));
       if (goesWrong(world, swarm.unknownChance)) return lose(kinds, batch);
+      if (swarm.shared && goesWrong(world, swarm.unknownChance)) return repeat(kinds, batch);
       return commit(kinds, batch);
     });
   }
@@ -73,12 +74,26 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
     const fate = chance.below(swarm.shared ? 3 : 2);
     world.trace(`${engine.label} lose ${kinds.join("+")} ${["dropped", "committed", "late"][fate]}`);
     if (fate === 1) await commit(kinds, batch);
-    if (fate === 2) kernel.schedule(world.outside, chance.below(strayMsMax), () => void commit(kinds, batch));
+    if (fate === 2) arriveLate(kinds, batch);
     if (!swarm.shared && engine.alive) {
       engine.failed = true;
       kernel.schedule(engine, chance.below(20), () => engine.die("the disk has failed"));
     }
     throw new StoreUnavailable("simulated: the answer was lost");
+  }
+
+  /** Whoever sends it on sends it twice, and only the first answer is heard. */
+  async function repeat(kinds: readonly CommitKind[], batch: readonly Statement[]): Promise<Result[]> {
+    const isAtOnce = chance.chance(0.5);
+    world.trace(`${engine.label} repeat ${kinds.join("+")} ${isAtOnce ? "at once" : "late"}`);
+    if (!isAtOnce) arriveLate(kinds, batch);
+    const results = await commit(kinds, batch);
+    if (isAtOnce) await commit(kinds, batch);
+    return results;
+  }
+
+  function arriveLate(kinds: readonly CommitKind[], batch: readonly Statement[]): void {
+    kernel.schedule(world.outside, 1 + chance.below(strayMsMax), () => void commit(kinds, batch));
   }
 
   function refuse(kinds: readonly CommitKind[], error: Error): Promise<never> {

@@ -36,7 +36,7 @@ function judge(entries: readonly Entry[], { rules = {}, ended, key = "k", ...res
     lane: "l",
     origin: "event" as const,
     version: 10 - delivery,
-    body: { id: `e${delivery}`, key, fails: 0, rejects: false, version: 10 - delivery },
+    body: { id: `e${delivery}`, key, fails: 0, rejects: false, vague: false, version: 10 - delivery },
   });
   const evidence: Evidence = {
     entries,

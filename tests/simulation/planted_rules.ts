@@ -139,6 +139,11 @@ export const plantedRules: readonly PlantedBug[] = [
     })),
   },
   {
+    name: "parked on arrival, out of its lane",
+    seed: 0,
+    store: appending((delivery) => delivery.parkedReason === undefined ? delivery : { ...delivery, lane: undefined }),
+  },
+  {
     name: "versions forgotten, so that nothing is outdated",
     seed: 1,
     store: appending((delivery) => ({ ...delivery, version: undefined })),

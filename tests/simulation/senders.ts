@@ -28,11 +28,12 @@ export function createSenders(world: World, machines: readonly Machine[]): Sende
   function send(request: PlannedRequest, tries: number): void {
     const { events } = request;
     const engine = request.toDoomed && tries === 0 ? machines[0]?.engine : pickEngine(world, machines);
-    const bodies = events.map(({ key, lane, fails, rejects, odd, version }): SimulatedBody => ({
+    const bodies = events.map(({ key, lane, fails, rejects, odd, vague, version }): SimulatedBody => ({
       id: key,
       key: odd ? [lane] : lane,
       fails: Number.isFinite(fails) ? fails : null,
       rejects,
+      vague,
       version,
     }));
     const own = events.map((event, at) => {

@@ -194,6 +194,7 @@ function withPolicies(config: Config, swarm: Swarm, version: Expression): Config
     const keyed = keyLimit !== undefined && route.orderBy !== undefined;
     return {
       ...route,
+      when: isClear,
       onExhausted,
       delayMs,
       priority,
@@ -205,6 +206,13 @@ function withPolicies(config: Config, swarm: Swarm, version: Expression): Config
   });
   return { ...config, routes, retention };
 }
+
+/** What a person has to look at because of it keeps its place in its lane. */
+const isClear: Expression = {
+  text: "is clear",
+  evaluate: ({ body }) =>
+    (body as SimulatedBody).vague ? { kind: "error", reason: "simulated: vague" } : { kind: "value", value: true },
+};
 
 /** A reload changes what a version is: what was reckoned otherwise says nothing. */
 function versionOn(scale: number): Expression {

@@ -25,6 +25,8 @@ export interface PlannedEvent {
   readonly rejects: boolean;
   /** Its ordering key is no key, so it parks where order is asked for. */
   readonly odd: boolean;
+  /** Whether a route takes it cannot be told, so it parks in its place. */
+  readonly vague: boolean;
   readonly version: number;
 }
 
@@ -103,7 +105,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
   const losesOne = shared && random.chance(0.4);
   const requests = drawRequests(random, faultsMs);
   // Something for the one that is lost to leave behind: begun, failed once, and not yet due again.
-  const leftBehind = { key: "left", lane: "left", fails: 1, rejects: false, odd: false, version: 1 };
+  const leftBehind = { key: "left", lane: "left", fails: 1, rejects: false, odd: false, vague: false, version: 1 };
   if (losesOne) requests.push({ sentAt: [faultsMs + lossMs - 300], events: [leftBehind], toDoomed: true });
   const lacking = reloads > 0 && Object.keys(full).length > 1 && random.chance(0.3);
   const configs = [full, ...Array.from({ length: reloads }, () => varyRoutes(full, { random, lacking }))];
@@ -227,6 +229,11 @@ function queueNames(routes: Routes): string[] {
   );
 }
 
+function drawOddity(random: SeededRandom): Pick<PlannedEvent, "odd" | "vague"> {
+  const drawn = random.next();
+  return { odd: drawn < 0.02, vague: drawn > 0.98 };
+}
+
 function drawRequests(random: SeededRandom, faultsMs: number): PlannedRequest[] {
   const lanes = 1 + random.below(random.chance(0.7) ? 4 : 50);
   const count = 3 + random.below(20);
@@ -239,7 +246,7 @@ function drawRequests(random: SeededRandom, faultsMs: number): PlannedRequest[] 
     lane: `lane${random.below(lanes)}`,
     fails: random.chance(failing) ? (random.chance(0.3) ? Infinity : 1 + random.below(3)) : 0,
     rejects: random.chance(0.03),
-    odd: random.chance(0.02),
+    ...drawOddity(random),
     version: random.below(20),
   });
   return Array.from({ length: count }, () => {

@@ -19,6 +19,8 @@ export interface SimulatedBody {
   /** Attempts that fail before one succeeds; null for never. */
   readonly fails: number | null;
   readonly rejects: boolean;
+  /** No route can tell whether it takes it. */
+  readonly vague: boolean;
   readonly version: number;
 }
 

@@ -10,8 +10,8 @@ import { takeoverMs } from "../../core/store/engines.ts";
 import { ownLog, shareLog } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
 import type { ClaimedDelivery, QueueId, Store } from "../../core/store/store.ts";
-import { claimAll, claimOne, newRequest, settlement, uniqueId } from "./fixture.ts";
-import { testInFolder } from "./temporary_log.ts";
+import { claimAll, claimOne, newRequest, settlement, uniqueId, watch } from "./fixture.ts";
+import { disposable, testInFolder } from "./temporary_log.ts";
 
 const policy = { retry: { attempts: 10, scheduleMs: [1_000], jitter: 0 }, onExhausted: "dead" } as const;
 const monotonic = () => 0;
@@ -37,8 +37,7 @@ const logs: Record<string, (database: Database) => Log> = {
   shared: (database) => ({
     async next(now) {
       const store = await join(database, now);
-      await store.beat({ now, monotonic: 0 });
-      return { store, queue: await queueOf(store), took: await store.beat({ now, monotonic: takeoverMs }) };
+      return { store, queue: await queueOf(store), took: await watch(store, { now, from: 0, to: takeoverMs }) };
     },
   }),
 };
@@ -144,8 +143,7 @@ testInFolder(
       idempotencyMs: () => 60_000,
       judgeLost: (delivery) => countDeath(delivery, undefined, { now: 20_000, random: 0 }),
     });
-    await other.beat({ now: 20_000, monotonic: 0 });
-    assertEquals(await other.beat({ now: 20_000, monotonic: takeoverMs }), 1);
+    assertEquals(await watch(other, { now: 20_000, from: 0, to: takeoverMs }), 1);
     assertEquals(counters(await claimOne(other, queue, 20_001)), [2, 1, 1]);
   },
 );
@@ -168,17 +166,15 @@ testInFolder(
         return await database.write(batch);
       },
     }, 20_000);
-    await other.beat({ now: 20_000, monotonic: 0 });
     beforeWrite = () => slow.beat({ now: 20_000, monotonic: 0 });
-    assertEquals(await other.beat({ now: 20_000, monotonic: takeoverMs }), 0);
+    assertEquals(await watch(other, { now: 20_000, from: 0, to: takeoverMs }), 0);
     const { rows: [row] } = await database.read({ sql: "SELECT sum(deaths) AS n FROM deliveries", parameters: [] });
     assertEquals(row, { n: 0 });
     assertEquals(await slow.settle(settlement(held, "ready", { dueAt: 20_000 })), true);
     const again = await claimOne(slow, inline, 20_000);
 
     beforeWrite = () => Promise.resolve();
-    await other.beat({ now: 30_000, monotonic: takeoverMs + 1 });
-    assertEquals(await other.beat({ now: 30_000, monotonic: 2 * takeoverMs + 1 }), 2);
+    assertEquals(await watch(other, { now: 30_000, from: takeoverMs + 1, to: 2 * takeoverMs + 1 }), 2);
     assertEquals(counters(await claimOne(other, script, 30_000)), [2, 0, 0]);
     assertEquals(counters(await claimOne(other, inline, 40_000)), [again.executions + 1, again.failures + 1, 1]);
   },
@@ -199,12 +195,3 @@ testInFolder(
     assertEquals(await store.begin(delivery, { death, monotonic }), true);
   },
 );
-
-function disposable(database: Database): Database & AsyncDisposable {
-  return {
-    read: (statement) => database.read(statement),
-    write: (batch) => database.write(batch),
-    close: () => database.close(),
-    [Symbol.asyncDispose]: () => database.close(),
-  };
-}

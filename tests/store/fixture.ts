@@ -34,6 +34,16 @@ export type StoreTest = (fixture: StoreFixture) => Promise<void>;
 
 let made = 0;
 
+/** Beats as an engine does, every 5 s of its monotonic clock; returns how much it took over in all. */
+export async function watch(
+  store: Store,
+  { now, from, to }: { now: number; from: number; to: number },
+): Promise<number> {
+  let taken = 0;
+  for (let monotonic = from; monotonic < to; monotonic += 5_000) taken += await store.beat({ now, monotonic });
+  return taken + await store.beat({ now, monotonic: to });
+}
+
 /** An id that no other test of this process has. */
 export function uniqueId(prefix: string): string {
   return `${prefix}_${String(++made).padStart(8, "0")}`;

@@ -20,6 +20,7 @@ import {
   states,
   type StoreFixture,
   uniqueId,
+  watch,
 } from "./fixture.ts";
 import { testStore } from "./suite.ts";
 
@@ -171,8 +172,7 @@ testServer("claim: an engine that stood still until its work was taken over does
   proxy.hold = held.promise;
   const claiming = still.claim([{ queue, limit: 1 }], { token: "t-1", now: 10_000, monotonic: () => monotonic });
   await until("the claim is in the log", async () => (await states(other))[0] === "running");
-  await other.beat({ now: 10_000, monotonic: 0 });
-  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+  assertEquals(await watch(other, { now: 10_000, from: 0, to: takeoverMs }), 1);
   assertEquals(await other.settle(settlement(await claimOne(other, queue, 50_000), "succeeded")), true);
   monotonic = takeoverMs + 1;
   proxy.hold = undefined;
@@ -231,9 +231,8 @@ testServer(
     const { store: other } = await openWithQueue(fixture);
     await other.append(newRequest({ queues: [queue], lane: "a" }));
     const taken = await claimOne(silent, queue);
-    assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
-    assertEquals(await other.beat({ now: 10_000 + takeoverMs - 1, monotonic: takeoverMs - 1 }), 0);
-    assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+    assertEquals(await watch(other, { now: 10_000, from: 0, to: takeoverMs - 1 }), 0);
+    assertEquals(await other.beat({ now: 10_000, monotonic: takeoverMs }), 1);
     assertEquals(await silent.settle(settlement(taken, "succeeded")), false);
     const again = await claimOne(other, queue, 90_000);
     assertEquals([again.id, again.executions, again.failures], [taken.id, 2, 0]);
@@ -249,9 +248,9 @@ testServer("beat: an engine that beats keeps its work, whatever the clocks say",
   const { store: other } = await openWithQueue(fixture);
   await other.append(newRequest({ queues: [queue] }));
   const taken = await claimOne(alive, queue);
-  for (let step = 0; step < 8; step++) {
-    await alive.beat({ now: 0, monotonic: 0 });
-    assertEquals(await other.beat({ now: step * 1e9, monotonic: step * takeoverMs }), 0);
+  for (let step = 0; step < 80; step++) {
+    if (step % 5 === 0) await alive.beat({ now: 0, monotonic: 0 });
+    assertEquals(await other.beat({ now: step * 1e9, monotonic: step * 5_000 }), 0);
   }
   assertEquals(await alive.settle(settlement(taken, "succeeded")), true);
 });
@@ -272,7 +271,7 @@ testServer("beat: while the log is out of reach no engine's silence is counted",
   assertEquals(await alive.settle(settlement(taken, "succeeded")), true);
   await alive.append(newRequest({ queues: [queue] }));
   await claimOne(alive, queue);
-  assertEquals(await other.beat({ now: 0, monotonic: back + takeoverMs - 1 }), 0);
+  assertEquals(await watch(other, { now: 0, from: back, to: back + takeoverMs - 1 }), 0);
   assertEquals(await other.beat({ now: 0, monotonic: back + takeoverMs }), 1); // silence that was watched
 });
 
@@ -282,8 +281,7 @@ testServer("beat: work that a closed engine left running is taken over too", asy
   await other.append(newRequest({ queues: [queue] }));
   await claimOne(leaver, queue);
   await leaver.close();
-  assertEquals(await other.beat({ now: 10_000, monotonic: 0 }), 0);
-  assertEquals(await other.beat({ now: 10_000 + takeoverMs, monotonic: takeoverMs }), 1);
+  assertEquals(await watch(other, { now: 10_000, from: 0, to: takeoverMs }), 1);
   assertEquals(await states(other), ["ready"]);
 });
 
@@ -292,13 +290,12 @@ testServer(
   async (fixture) => {
     const { store: slow, queue } = await openWithQueue(fixture);
     const { store: other } = await openWithQueue(fixture);
-    await other.beat({ now: 0, monotonic: 0 });
-    await other.beat({ now: 0, monotonic: takeoverMs }); // fenced
+    await watch(other, { now: 0, from: 0, to: takeoverMs }); // fenced
     await other.append(newRequest({ queues: [queue] }));
     assertEquals(await claimAll(slow, queue), []);
     await slow.beat({ now: 0, monotonic: 0 });
     const taken = await claimOne(slow, queue);
-    assertEquals(await other.beat({ now: 0, monotonic: 2 * takeoverMs }), 0);
+    assertEquals(await watch(other, { now: 0, from: takeoverMs, to: 2 * takeoverMs - 1 }), 0);
     assertEquals(await slow.settle(settlement(taken, "succeeded")), true);
   },
 );
@@ -309,8 +306,7 @@ testServer("claim: what a fenced engine sends late, by a time long past, gives n
   const claim = (store: Store, now: number) =>
     store.claim([{ queue, limit: 9, rateLimit: { count: 1, perMs: 300_000 } }], { token: uniqueId("tok"), now });
   await other.append(newRequest([{ queues: [queue] }, { queues: [queue] }, { queues: [queue] }]));
-  await other.beat({ now: 0, monotonic: 0 });
-  await other.beat({ now: 0, monotonic: takeoverMs }); // fenced
+  await watch(other, { now: 0, from: 0, to: takeoverMs }); // fenced
   assertEquals((await claim(other, 1_000_000)).deliveries.length, 1);
   assertEquals((await claim(slow, 100_000)).deliveries.length, 0);
   await slow.beat({ now: 0, monotonic: takeoverMs });

@@ -37,3 +37,12 @@ export function statement(sql: string, ...parameters: Statement["parameters"]): 
 export async function readOne(database: Database, sql: string): Promise<unknown> {
   return Object.values((await database.read(statement(sql))).rows[0]!)[0];
 }
+
+export function disposable(database: Database): Database & AsyncDisposable {
+  return {
+    read: (statement) => database.read(statement),
+    write: (batch) => database.write(batch),
+    close: () => database.close(),
+    [Symbol.asyncDispose]: () => database.close(),
+  };
+}
