@@ -140,7 +140,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "parked on arrival, out of its lane",
-    seed: 0,
+    seed: 4,
     store: appending((delivery) => delivery.parkedReason === undefined ? delivery : { ...delivery, lane: undefined }),
   },
   {
@@ -150,7 +150,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "versions of one rule held against those of another",
-    seed: 125,
+    seed: 74,
     store: appending((delivery) => ({ ...delivery, version: delivery.version && { ...delivery.version, rule: 0 } })),
   },
   {
@@ -184,7 +184,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "concurrency held by each engine for itself",
-    seed: 5,
+    seed: 1,
     store: claiming((credit) => ({ ...credit, concurrency: undefined })),
   },
   {
@@ -224,7 +224,7 @@ export const plantedRules: readonly PlantedBug[] = [
   },
   {
     name: "what died with its engine not counted by the next",
-    seed: 5,
+    seed: 1,
     database: (database) => ({
       ...database,
       write: (batch) =>
