@@ -82,9 +82,12 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
     throw new StoreUnavailable("simulated: the answer was lost");
   }
 
-  /** Whoever sends it on sends it twice, and only the first answer is heard. */
+  /**
+   * Whoever sends it on sends it twice, and only the first answer is heard. Where events are erased within seconds
+   * it is at once: a late repeat of an append would bring back what has ended and is gone.
+   */
   async function repeat(kinds: readonly CommitKind[], batch: readonly Statement[]): Promise<Result[]> {
-    const isAtOnce = chance.chance(0.5);
+    const isAtOnce = chance.chance(0.5) || swarm.retention !== undefined;
     world.trace(`${engine.label} repeat ${kinds.join("+")} ${isAtOnce ? "at once" : "late"}`);
     if (!isAtOnce) arriveLate(kinds, batch);
     const results = await commit(kinds, batch);

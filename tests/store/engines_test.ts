@@ -5,6 +5,7 @@ import type { Database, Statement } from "../../core/store/database.ts";
 import { takeoverMs } from "../../core/store/engines.ts";
 import { shareLog } from "../../core/store/open.ts";
 import { openSqlite } from "../../core/store/sqlite.ts";
+import type { Store } from "../../core/store/store.ts";
 import { claimOne, newRequest, settlement, states, watch } from "./fixture.ts";
 import { disposable, testInFolder } from "./temporary_log.ts";
 
@@ -31,6 +32,25 @@ testInFolder("claim: a batch that arrives twice takes once, and spends once", as
   assertEquals(await readState(), before);
   assertEquals((await store.claim([credit], { token: "second", now })).deliveries.length, 2);
 });
+
+testInFolder(
+  "claim: what arrives late is held against the time of an engine that has only just joined",
+  async (folder) => {
+    await using database = disposable(openSqlite(`${folder}/weir.db`));
+    const open = (boot: string, at: number) => shareLog(database, { ...options, boot, now: at });
+    const [slow, leaver] = [await open("slow", 100_000), await open("leaver", now)];
+    const [queue] = await slow.registerQueues([{ route: "r", target: "" }]);
+    await slow.append(newRequest(Array(3).fill({ queues: [queue!] }), { receivedAt: 100_000 }));
+    const claim = async (store: Store, at: number) => {
+      const credit = { queue: queue!, limit: 9, rateLimit: { count: 1, perMs: 300_000 } };
+      return (await store.claim([credit], { token: crypto.randomUUID(), now: at })).deliveries.length;
+    };
+    assertEquals(await claim(leaver, now), 1);
+    await database.write([{ sql: "DELETE FROM engines WHERE boot = ?", parameters: ["leaver"] }]);
+    await open("joiner", now + 1);
+    assertEquals(await claim(slow, 100_000), 0);
+  },
+);
 
 testInFolder("beat: who stood still has watched nobody, and takes nothing over at its first look", async (folder) => {
   await using database = disposable(openSqlite(`${folder}/weir.db`));

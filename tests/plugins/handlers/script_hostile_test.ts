@@ -284,6 +284,8 @@ Deno.test("createScriptRunner: who had not begun when another began to spin is i
     return "done";
   };`;
   await withHandler({ files: { "handler.ts": handler }, timeoutMs: 2_000 }, async (rig) => {
+    // More than there are places to note who has begun; each is given back.
+    for (let n = 0; n < 3; n++) await Promise.all(Array.from({ length: 400 }, () => rig.run({}, { body: {} })));
     const bodies = [{ spin: true }, {}, {}];
     const [spinning, one, two] = await Promise.all(
       bodies.map((body, at) => rig.run({ deliveryId: `dlv_${at}` }, { body })),
@@ -307,6 +309,45 @@ Deno.test("createScriptRunner: of any number of suspects eight have a process at
       return ended;
     }, "the end of all");
     assertEquals([(await all).map(resultOf), most], [Array(10).fill("1"), 8]);
+  });
+});
+
+Deno.test("createScriptRunner: who is only suspected goes ahead of those for whom a process had to be killed", async () => {
+  const handler = `export default async (event, { signal }) => {
+    const { waits, deaf } = event.body;
+    if (waits) await new Promise((resolve) => deaf || signal.addEventListener("abort", resolve));
+    return "done";
+  };`;
+  const timers = new Set<() => void>();
+  const timer = (_delayMs: number, wake: () => void) => {
+    timers.add(wake);
+    return () => void timers.delete(wake);
+  };
+  const clock = { now: () => 0, monotonic: () => 0, timer };
+  await withHandler({ files: { "handler.ts": handler }, clock }, async (rig) => {
+    const ids = Array.from({ length: 9 }, (_, at) => `dlv_killed_${at}`);
+    let ended = 0;
+    const ends = <Report>(run: Promise<Report>) => run.finally(() => ended++);
+    const killed = ids.map((deliveryId) =>
+      ends(rig.run({ deliveryId, suspect: true }, { body: { waits: true, deaf: true } }))
+    );
+    await until(() => {
+      for (const wake of [...timers]) timers.delete(wake) && wake();
+      return ended === ids.length;
+    }, "the end of their time");
+    for (const report of await Promise.all(killed)) assertMatch(failureOf(report).reason, /^timed out/);
+
+    const stops = ids.map(() => new AbortController());
+    const waiting = ids.map((deliveryId, at) =>
+      rig.run({ deliveryId }, { body: { waits: true }, stop: stops[at]!.signal })
+    );
+    ended = 0;
+    const suspect = ends(rig.run({ deliveryId: "dlv_suspect", suspect: true }, { body: {} }));
+    stops[0]!.abort();
+    await until(() => ended === 1, "the suspect, in the one place that is free");
+    assertEquals(resultOf(await suspect), `"done"`);
+    for (const stop of stops) stop.abort();
+    await Promise.all(waiting);
   });
 });
 

@@ -3,7 +3,7 @@
  */
 
 import { assert } from "@std/assert";
-import type { Attempt, AttemptReport, Outcome, Permissions, Runner } from "../../../core/plugin.ts";
+import type { Attempt, AttemptReport, Clock, Outcome, Permissions, Runner } from "../../../core/plugin.ts";
 import { createScriptRunner } from "../../../plugins/handlers/script.ts";
 
 /** A handler under test. */
@@ -24,12 +24,14 @@ export interface RigOptions {
   readonly env?: Record<string, string>;
   readonly timeoutMs?: number;
   readonly childLockFile?: string;
+  /** Default: the time of day. */
+  readonly clock?: Clock;
 }
 
-const clock = {
+const realClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  timer(delayMs: number, wake: () => void) {
+  timer(delayMs, wake) {
     const timer = setTimeout(wake, delayMs);
     return () => clearTimeout(timer);
   },
@@ -47,7 +49,7 @@ export async function withHandler(options: RigOptions, test: (rig: Rig) => Promi
     permissions: { net: [], env: [], read: [], ...options.permissions },
     timeoutMs: options.timeoutMs ?? 20_000,
     env: { ...options.env, RIG_MARK: mark },
-  }, { clock, childLockFile: options.childLockFile });
+  }, { clock: options.clock ?? realClock, childLockFile: options.childLockFile });
   let count = 0;
   try {
     await test({
