@@ -330,8 +330,9 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
 
   async function stopOnce(graceMs: number): Promise<void> {
     closed ??= "the engine is shutting down";
-    // Side by side: on a log that does not answer, none of them may keep the others from beginning nothing more.
-    await Promise.all([reloading, cron.stop(), scheduler.stop(graceMs)]);
+    await reloading;
+    await cron.stop();
+    await scheduler.stop(graceMs);
     isBeating = false; // not before: others would take over what still runs
     cancelBeat();
     await Promise.all([janitor.stop(), disk.stop(), backups.stop()]);

@@ -159,7 +159,7 @@ export function createIntake(options: IntakeOptions): Intake {
       const received = { kind: "event.received" as const, at: receivedAt, eventId, source, type, status };
       if (status === "duplicate") return observe({ ...received, queues: [] });
       const { places } = routes[at]!;
-      const fault = batch.arrivals[at]!.parkedReason ?? places.find(isParked)?.parkedReason;
+      const fault = batch.arrivals[at]!.parkedReason ?? places.find(({ parkedReason }) => parkedReason)?.parkedReason;
       observe({
         ...received,
         queues: places.map(({ queue }) => queue.name),
@@ -319,10 +319,6 @@ function splitBody(
   }
   const reason = items.kind === "value" ? `split: ${split.text} is not a list` : `split: ${items.reason}`;
   return refuse("invalid", reason, { detail: reason });
-}
-
-function isParked({ parkedReason }: Routed): boolean {
-  return parkedReason !== undefined;
 }
 
 /** The query of a URL, without the question mark. Most senders have none, and then nothing is parsed. */

@@ -66,6 +66,18 @@ Deno.test("weir deliveries resume, skip: what is parked without a lane goes on b
   });
 });
 
+Deno.test("weir serve: what an expression parks on arrival is an error in its log", async () => {
+  const routes = `  work: { from: door, when: "body.n > 1", handler: plugins/work.ts }\n`;
+  await withEngine(routes, async ({ engine, post }) => {
+    await post({ n: 1 });
+    const passed = JSON.parse(await engine.line(/"kind":"event.received"/));
+    await post({ n: "text" });
+    const parked = JSON.parse(await engine.line(/"fault"/));
+    assertEquals([passed.level, parked.level, parked.queues], ["info", "error", ["work"]]);
+    assertMatch(parked.fault, /^when: body.n > 1: /);
+  });
+});
+
 Deno.test("weir resume: says what holds a queue although nobody pauses it any more", async () => {
   const routes = `
   halty: { from: door, handler: plugins/work.ts, retry: { attempts: 1 }, on_exhausted: halt, order_by: "body.key" }

@@ -34,6 +34,11 @@ export type StoreTest = (fixture: StoreFixture) => Promise<void>;
 
 let made = 0;
 
+/** An id that no other test of this process has. */
+export function uniqueId(prefix: string): string {
+  return `${prefix}_${String(++made).padStart(8, "0")}`;
+}
+
 /** Beats as an engine does, every 5 s of its monotonic clock; returns how much it took over in all. */
 export async function watch(
   store: Store,
@@ -42,11 +47,6 @@ export async function watch(
   let taken = 0;
   for (let monotonic = from; monotonic < to; monotonic += 5_000) taken += await store.beat({ now, monotonic });
   return taken + await store.beat({ now, monotonic: to });
-}
-
-/** An id that no other test of this process has. */
-export function uniqueId(prefix: string): string {
-  return `${prefix}_${String(++made).padStart(8, "0")}`;
 }
 
 /** What a test says about an event; the rest is filled in. */

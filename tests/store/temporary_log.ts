@@ -38,6 +38,7 @@ export async function readOne(database: Database, sql: string): Promise<unknown>
   return Object.values((await database.read(statement(sql))).rows[0]!)[0];
 }
 
+/** The same database, closed when it goes out of scope. */
 export function disposable(database: Database): Database & AsyncDisposable {
   return {
     read: (statement) => database.read(statement),
