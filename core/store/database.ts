@@ -26,6 +26,8 @@ export interface Plan<Answer> {
 
 /** A database that can be read one statement at a time and written one atomic batch at a time. */
 export interface Database {
+  /** Does everything in the order in which it was asked, so that a batch need not wait until the one before is answered. */
+  readonly keepsOrder?: boolean;
   read(statement: Statement): Promise<Result>;
   /** All or nothing, durable when it resolves. One result per statement. */
   write(batch: readonly Statement[]): Promise<Result[]>;

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import { setImmediate } from "node:timers";
 import { planAppend } from "./append.ts";
 import { completeClaim, planClaim, planCountDue } from "./claims.ts";
-import { type CommitGroup, createCommitGroup } from "./commit_group.ts";
+import { type CommitGroup, createCommitGroup, groupAheadMin } from "./commit_group.ts";
 import type { Database, Plan } from "./database.ts";
 import { createDoubts } from "./doubts.ts";
 import {
@@ -122,6 +122,8 @@ async function openServer(options: OpenStoreOptions): Promise<Store> {
 export interface LogOptions extends Omit<OpenStoreOptions, "url" | "authToken" | "onFailure"> {
   /** Runs a function once the events that already wait have been taken. Default: the platform's own way. */
   readonly defer?: (run: () => void) => void;
+  /** Fewest operations that are handed to a database that keeps the order while it still writes others. Default: 32. */
+  readonly aheadMin?: number;
   /** Opens the same log a second time, so that what people ask never holds up a commit. Default: they share the first. */
   readonly openReading?: () => Promise<ThreadedDatabase>;
 }
@@ -174,6 +176,7 @@ function createStore(
   const group: CommitGroup<Operation, unknown> = createCommitGroup({
     commit: (operations) => commitGroup(database, operations, options),
     bytes: weigh,
+    aheadMin: database.keepsOrder ? options.aheadMin ?? groupAheadMin : undefined,
     defer: options.defer ?? ((run) => void setImmediate(run)),
   });
   const submit = (operation: Operation): Promise<unknown> =>

@@ -42,6 +42,7 @@ interface Waiting {
 }
 
 class SqliteThread implements ThreadedDatabase {
+  readonly keepsOrder = true;
   readonly #worker = new Worker(new URL("./sqlite_worker.ts", import.meta.url), { type: "module", name: "weir-log" });
   readonly #path: string;
   readonly #onFailure: (error: Error) => void;

@@ -6,6 +6,7 @@
 import { ConstraintBroken, type Database, type Result, type Statement } from "../../core/store/database.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { type CommitKind, kindsOf } from "./crash_points.ts";
+import type { Life } from "./kernel.ts";
 import { type EngineLife, goesWrong, never, reach, type World } from "./world.ts";
 
 /** After this long an engine gives up waiting for a server. */
@@ -20,20 +21,32 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
   const latencyMs = (): number =>
     Math.max(chance.below(swarm.latencyMsMax + 1), engine.silentUntil - kernel.now + chance.below(50));
 
+  const [there, back] = [createWay(world.outside), createWay(engine)];
+
+  /** One direction. To a local file and from it everything comes in the order in which it was sent. */
+  function createWay(life: Life): (task: () => void) => void {
+    const sent: (() => void)[] = [];
+    return (task) => {
+      if (!swarm.shared) sent.push(task);
+      kernel.schedule(life, latencyMs(), swarm.shared ? task : () => sent.shift()!());
+    };
+  }
+
   /** Sends something there and brings what it gave back; what is lost on the way gives nothing. */
-  function ask<Answer>(arrive: (answer: (give: () => void) => void) => Promise<Answer> | undefined): Promise<Answer> {
+  function ask<Answer>(arrive: () => Promise<Answer> | undefined): Promise<Answer> {
     if (!engine.alive) return never();
-    if (engine.failed) return Promise.reject(new StoreUnavailable("simulated: the disk has failed"));
+    const failed = new StoreUnavailable("simulated: the disk has failed");
+    if (engine.failed) return Promise.reject(failed);
     return new Promise((resolve, reject) => {
       if (swarm.shared) {
         const giveUp = (): void => reject(new StoreUnavailable("simulated: no answer from the server"));
         kernel.schedule(engine, answerLimitMs, giveUp);
       }
-      const back = (give: () => void): void => void kernel.schedule(engine, latencyMs(), give);
-      kernel.schedule(world.outside, latencyMs(), () => {
+      there(() => {
         // What a dead engine had sent may still arrive at a server; on a local file it died with the engine.
         if (!engine.alive && !(swarm.shared && chance.chance(0.5))) return;
-        arrive((give) => back(give))?.then(
+        if (engine.failed) return back(() => reject(failed)); // it was on its way when the disk failed
+        arrive()?.then(
           (answer) => back(() => resolve(answer)),
           (error) => back(() => reject(error)),
         );
@@ -109,6 +122,7 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
   }
 
   return {
+    keepsOrder: !swarm.shared,
     read: (statement) => ask(() => world.disk.read(statement)),
     write,
     close: () => engine.alive ? Promise.resolve() : never(),

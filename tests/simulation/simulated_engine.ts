@@ -160,6 +160,7 @@ async function run(
       return countDeath(delivery, route, { now: clock.now(), random: random() });
     },
     idempotencyMs: () => generation.config.retention.idempotencyMs,
+    aheadMin: world.swarm.aheadMin,
     defer: (drain) => void kernel.schedule(engine, 0, drain),
   });
   const watched = watchShares(opened, {

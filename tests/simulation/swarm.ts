@@ -91,6 +91,8 @@ export interface Swarm {
   readonly retention?: Retention;
   /** Most attempts at once in one engine, where that is few enough to be reached. */
   readonly runningMax?: number;
+  /** Fewest operations that are handed to a local file while it still writes others, where so few are reached. */
+  readonly aheadMin?: number;
   /** The queues that each event must reach, where no configuration lacks one. */
   readonly queues?: readonly string[];
 }
@@ -137,6 +139,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
     retention: random.chance(0.3) ? drawRetention(random) : undefined,
     queues: lacking ? undefined : queueNames(full),
     runningMax: random.chance(0.3) ? 1 + random.below(6) : undefined,
+    aheadMin: random.chance(0.7) ? 1 + random.below(4) : undefined,
   };
 }
 

@@ -7,7 +7,9 @@ import { type CommitGroup, createCommitGroup, groupBytesMax, groupItemsMax } fro
 import { ConstraintBroken } from "../../core/store/database.ts";
 
 /** A writer that keeps what it was given; each of its commits is let through by hand or at once. */
-function createWriter(options: { held?: boolean; fail?: (group: readonly string[]) => Error | undefined } = {}) {
+function createWriter(
+  options: { held?: boolean; aheadMin?: number; fail?: (group: readonly string[]) => Error | undefined } = {},
+) {
   const groups: string[][] = [];
   const committed: string[] = [];
   let open = Promise.withResolvers<void>();
@@ -23,6 +25,7 @@ function createWriter(options: { held?: boolean; fail?: (group: readonly string[
       return operations.map((operation) => `${operation}!`);
     },
     bytes: (operation) => Number(operation.split(":")[1] ?? 0),
+    aheadMin: options.aheadMin,
     defer: (run) => void deferred.push(run),
   });
   const turn = (): void => deferred.splice(0).forEach((run) => run());
@@ -77,6 +80,36 @@ Deno.test("commitGroup: who submits again upon an answer joins those who have wa
   release();
   await turnUntil(Promise.all([chain, waiting]));
   assertEquals(groups, [["a"], ["b", "a again"]]);
+});
+
+Deno.test("commitGroup: a second group is handed over while the first is written once it is large enough, a third is not", async () => {
+  const { group, groups, turn, turnUntil, release } = createWriter({ held: true, aheadMin: 3 });
+  const submitted = [group.submit("a")];
+  turn();
+  for (const operation of ["b", "c"]) submitted.push(group.submit(operation));
+  assertEquals(groups, [["a"]]);
+  for (const operation of ["d", "e", "f", "g"]) submitted.push(group.submit(operation));
+  assertEquals(groups, [["a"], ["b", "c", "d"]]);
+  release();
+  assertEquals(await turnUntil(Promise.all(submitted)), ["a!", "b!", "c!", "d!", "e!", "f!", "g!"]);
+  assertEquals(groups, [["a"], ["b", "c", "d"], ["e", "f", "g"]]);
+});
+
+Deno.test("commitGroup: a bad operation is found while another group is written, and idle waits for all of them", async () => {
+  const writer = createWriter({
+    held: true,
+    aheadMin: 2,
+    fail: (operations) => operations.includes("bad") ? new ConstraintBroken("no") : undefined,
+  });
+  const results = Promise.allSettled(["a", "bad"].map((operation) => writer.group.submit(operation)));
+  writer.turn();
+  const ahead = Promise.all(["b", "c"].map((operation) => writer.group.submit(operation)));
+  const idling = writer.group.idle();
+  writer.release();
+  await writer.turnUntil(idling);
+  assertEquals((await results).map(({ status }) => status), ["fulfilled", "rejected"]);
+  assertEquals(await ahead, ["b!", "c!"]);
+  assertEquals(writer.committed.toSorted(), ["a", "b", "c"]);
 });
 
 Deno.test("commitGroup: a group holds no more than groupItemsMax operations", async () => {

@@ -1,0 +1,41 @@
+/**
+ * Groups on their way to the database: two at a time where it does them in order, one where it does not say so.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { groupAheadMin } from "../../core/store/commit_group.ts";
+import { ownLog } from "../../core/store/open.ts";
+import { openSqliteThread } from "../../core/store/sqlite_thread.ts";
+import { newRequest } from "./fixture.ts";
+import { testInFolder } from "./temporary_log.ts";
+
+/** Appends many requests while the first is being written; returns how many batches were on their way at once. */
+async function appendMany(folder: string, { keepsOrder }: { keepsOrder?: boolean }): Promise<number> {
+  const thread = await openSqliteThread(`${folder}/weir.db`);
+  assert(thread.keepsOrder);
+  let [onTheWay, most] = [0, 0];
+  const log = await ownLog({
+    keepsOrder: keepsOrder ?? thread.keepsOrder,
+    read: (statement) => thread.read(statement),
+    close: () => thread.close(),
+    async write(batch) {
+      most = Math.max(most, ++onTheWay);
+      return await thread.write(batch).finally(() => onTheWay--);
+    },
+  }, { boot: "boot", now: 1_000, idempotencyMs: () => 60_000 });
+  const append = (count: number) => Array.from({ length: count }, () => log.append(newRequest({})));
+  const first = append(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([...first, ...append(3 * groupAheadMin)]);
+  assertEquals((await log.events({ limit: 200 })).rows.length, 1 + 3 * groupAheadMin);
+  await log.close();
+  return most;
+}
+
+testInFolder("store: a local log is handed a group while it writes another", async (folder) => {
+  assertEquals(await appendMany(folder, {}), 2);
+});
+
+testInFolder("store: a database that does not keep the order is handed one group at a time", async (folder) => {
+  assertEquals(await appendMany(folder, { keepsOrder: false }), 1);
+});
