@@ -7,7 +7,7 @@
  * one group at a time; from 32 on they let a quarter to a third more events through, at the same CPU.
  */
 
-import { ConstraintBroken } from "./database.ts";
+import { ConstraintBroken, NotTried } from "./database.ts";
 
 /** Most operations in one transaction. */
 export const groupItemsMax = 256;
@@ -15,18 +15,22 @@ export const groupItemsMax = 256;
 /** Most body bytes in one transaction; a single larger one goes alone. */
 export const groupBytesMax = 4_194_304;
 
-/** Fewest operations in a group that is handed over while another is written. */
+/** Fewest operations that must wait for some of them to be handed over while others are written. */
 export const groupAheadMin = 32;
 
 /** Options of {@link createCommitGroup}. */
 export interface CommitGroupOptions<Operation, Answer> {
-  /** Commits all of them in one transaction and answers each. */
-  commit(operations: readonly Operation[]): Promise<readonly Answer[]>;
+  /**
+   * Commits all of them in one transaction and answers each.
+   *
+   * @param turn `isAhead`: those before them are not answered yet; if those break a rule, these are not to be tried
+   */
+  commit(operations: readonly Operation[], turn: { readonly isAhead: boolean }): Promise<readonly Answer[]>;
   /** What it weighs against {@link groupBytesMax}. */
   bytes(operation: Operation): number;
   /**
-   * Fewest operations that are handed over while others are written, to a writer that takes groups in the order in which
-   * they are handed over; default: one group at a time.
+   * Fewest operations that must wait for some of them to be handed over while others are written, to a writer that takes
+   * groups in the order in which they are handed over; default: one group at a time.
    */
   readonly aheadMin?: number;
   /** Runs a function once the events that are already waiting for this thread have been taken. */
@@ -39,6 +43,13 @@ export interface CommitGroup<Operation, Answer> {
   submit(operation: Operation): Promise<Answer>;
   /** Resolves when nothing is queued or being written. */
   idle(): Promise<void>;
+}
+
+/** A group's place among those at the writer. */
+interface Turn {
+  readonly isAhead: boolean;
+  /** Resolves when the group before it has been answered. */
+  readonly before: Promise<void>;
 }
 
 interface Waiting<Operation, Answer> {
@@ -56,6 +67,10 @@ export function createCommitGroup<Operation, Answer>(
   let queue: Waiting<Operation, Answer>[] = [];
   /** Groups that have been handed over and not yet answered. */
   let atWriter = 0;
+  /** The last of them, or an earlier one. */
+  let last = Promise.resolve();
+  /** One of them has failed: until all are answered nothing is handed over that could pass what is tried again. */
+  let mending = false;
   let isDeferred = false;
   let idlers: (() => void)[] = [];
 
@@ -73,9 +88,11 @@ export function createCommitGroup<Operation, Answer>(
   }
 
   async function hand(): Promise<void> {
+    const turn = { isAhead: atWriter > 0, before: last };
     atWriter++;
-    await write(take());
+    await (last = write(take(), turn));
     atWriter--;
+    if (atWriter === 0) mending = false;
     if (queue.length > 0) next();
     else if (atWriter === 0) rest();
   }
@@ -83,7 +100,7 @@ export function createCommitGroup<Operation, Answer>(
   /** Whatever is queued now is handed over, as soon as it may. */
   function next(): void {
     if (isDeferred) return;
-    if (atWriter === 1 && queue.length >= aheadMin) return void hand();
+    if (atWriter === 1 && !mending && queue.length >= aheadMin) return void hand();
     if (atWriter > 0) return;
     isDeferred = true;
     // Whoever has just been answered may have more to write, a claim after a settlement above all: let it join.
@@ -98,16 +115,21 @@ export function createCommitGroup<Operation, Answer>(
     idlers = [];
   }
 
-  async function write(group: readonly Waiting<Operation, Answer>[]): Promise<void> {
+  async function write(group: readonly Waiting<Operation, Answer>[], turn: Turn): Promise<void> {
     try {
-      const answers = await options.commit(group.map(({ operation }) => operation));
+      const answers = await options.commit(group.map(({ operation }) => operation), turn);
       group.forEach(({ resolve }, at) => resolve(answers[at]!));
     } catch (error) {
-      // One bad row must not refuse the rows that happened to wait beside it: halving finds it in a few commits.
-      if (error instanceof ConstraintBroken && group.length > 1) {
+      mending = true;
+      const inTurn = { ...turn, isAhead: false };
+      if (error instanceof NotTried) {
+        await turn.before;
+        await write(group, inTurn);
+      } else if (error instanceof ConstraintBroken && group.length > 1) {
+        // One bad row must not refuse the rows that happened to wait beside it: halving finds it in a few commits.
         const half = group.length >> 1;
-        await write(group.slice(0, half));
-        await write(group.slice(half));
+        await write(group.slice(0, half), inTurn);
+        await write(group.slice(half), inTurn);
       } else {
         for (const { reject } of group) reject(error);
       }

@@ -174,7 +174,7 @@ function createStore(
   opened: { recovered: number; lock?: FileLock; watch?: EngineWatch },
 ): Store {
   const group: CommitGroup<Operation, unknown> = createCommitGroup({
-    commit: (operations) => commitGroup(database, operations, options),
+    commit: (operations, turn) => commitGroup(database, operations, { ...turn, ...options }),
     bytes: weigh,
     aheadMin: database.keepsOrder ? options.aheadMin ?? groupAheadMin : undefined,
     defer: options.defer ?? ((run) => void setImmediate(run)),
@@ -293,16 +293,16 @@ function weigh(operation: Operation): number {
 async function commitGroup(
   database: Database,
   operations: readonly Operation[],
-  options: LogOptions,
+  { isAhead, idempotencyMs }: LogOptions & { isAhead: boolean },
 ): Promise<unknown[]> {
   const requests = operations.flatMap((operation) => operation.kind === "append" ? [operation.request] : []);
   const settlements = operations.flatMap((operation) => operation.kind === "settle" ? [operation.settlement] : []);
   const plans = operations.flatMap((operation) => operation.kind === "plan" ? [operation.plan] : []);
-  const append = planAppend(requests, { idempotencyMs: options.idempotencyMs() });
+  const append = planAppend(requests, { idempotencyMs: idempotencyMs() });
   const settle = planSettle(settlements);
 
   const parts: Plan<unknown>[] = [append, settle, ...plans];
-  const results = await database.write(parts.flatMap((part) => part.statements));
+  const results = await database.write(parts.flatMap((part) => part.statements), { isAhead });
   const shares = splitResults(results, parts.map((part) => part.statements.length));
 
   const appended = append.read(shares[0]!).values();

@@ -3,7 +3,7 @@
  * else's lock ever holds up a request that is being verified.
  */
 
-import { ConstraintBroken, type Database, type Result, type Value } from "./database.ts";
+import { ConstraintBroken, type Database, NotTried, type Result, type Value } from "./database.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 import type { ColumnResult, Order, Report } from "./sqlite_worker.ts";
 import { DiskFull, StoreUnavailable } from "./store.ts";
@@ -68,8 +68,8 @@ class SqliteThread implements ThreadedDatabase {
     return (await this.ask({ kind: "read", statement }))[0]!;
   }
 
-  write(batch: Parameters<Database["write"]>[0]): Promise<Result[]> {
-    return this.ask({ kind: "write", batch });
+  write(batch: Parameters<Database["write"]>[0], { isAhead }: { isAhead?: boolean } = {}): Promise<Result[]> {
+    return this.ask({ kind: "write", batch, isAhead });
   }
 
   async checkpoint(): Promise<boolean> {
@@ -136,7 +136,12 @@ class SqliteThread implements ThreadedDatabase {
   }
 }
 
-const failures = { constraint: ConstraintBroken, full: DiskFull, unavailable: StoreUnavailable } as const;
+const failures = {
+  constraint: ConstraintBroken,
+  untried: NotTried,
+  full: DiskFull,
+  unavailable: StoreUnavailable,
+} as const;
 
 function toRows({ names, columns, changes }: ColumnResult): Result {
   const rows = (columns[0] ?? []).map((_, at) => {

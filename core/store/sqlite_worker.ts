@@ -3,7 +3,7 @@
  * answers each order once. Its other end is sqlite_thread.ts.
  */
 
-import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
+import { ConstraintBroken, type Database, NotTried, type Result, type Statement, type Value } from "./database.ts";
 import { openSqlite } from "./sqlite.ts";
 import { DiskFull } from "./store.ts";
 
@@ -11,7 +11,8 @@ import { DiskFull } from "./store.ts";
 export type Order =
   | { readonly kind: "open"; readonly path: string; readonly readOnly?: boolean }
   | { readonly kind: "read"; readonly statement: Statement }
-  | { readonly kind: "write"; readonly batch: readonly Statement[] }
+  /** `isAhead`: as {@link Database.write} says; false from whoever has heard of all that came before. */
+  | { readonly kind: "write"; readonly batch: readonly Statement[]; readonly isAhead?: boolean }
   | { readonly kind: "checkpoint" }
   | { readonly kind: "close" };
 
@@ -26,7 +27,7 @@ export interface ColumnResult {
 }
 
 /** Whose fault it is, as far as the other end has to know. */
-export type FailureKind = "constraint" | "full" | "unavailable";
+export type FailureKind = "constraint" | "untried" | "full" | "unavailable";
 
 /** What it answers. `failure` is in the one answer after which nothing more may be promised. */
 export type Report =
@@ -42,6 +43,8 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 let database: Database | undefined;
 let failure: string | undefined;
+/** A batch broke a rule, and nobody who has heard of that has come yet. */
+let isBroken = false;
 
 async function obey(order: Order): Promise<readonly Result[]> {
   switch (order.kind) {
@@ -51,6 +54,8 @@ async function obey(order: Order): Promise<readonly Result[]> {
     case "read":
       return [await database!.read(order.statement)];
     case "write":
+      if (order.isAhead && isBroken) throw new NotTried("the batch before it broke a rule");
+      if (order.isAhead === false) isBroken = false;
       return await database!.write(order.batch);
     case "checkpoint":
       return [{ rows: [], changes: await database!.checkpoint!() ? 1 : 0 }];
@@ -60,19 +65,26 @@ async function obey(order: Order): Promise<readonly Result[]> {
   }
 }
 
-// The answers keep the order of the orders, because nothing in between waits for anything outside of this thread.
-scope.onmessage = async ({ data }) => {
+async function follow(order: Order): Promise<void> {
   try {
-    scope.postMessage({ ok: true, results: (await obey(data)).map(toColumns) });
+    scope.postMessage({ ok: true, results: (await obey(order)).map(toColumns) });
   } catch (error) {
     const { message } = error as Error;
-    scope.postMessage({ ok: false, kind: kindOf(error), message, failure });
+    const kind = kindOf(error);
+    if (kind === "constraint") isBroken = true;
+    scope.postMessage({ ok: false, kind, message, failure });
     failure = undefined;
   }
-};
+}
+
+// One after the other: what became of an order is known before the next one is looked at.
+let followed = Promise.resolve();
+scope.onmessage = ({ data }) => void (followed = followed.then(() => follow(data)));
 
 function kindOf(error: unknown): FailureKind {
-  return error instanceof ConstraintBroken ? "constraint" : error instanceof DiskFull ? "full" : "unavailable";
+  if (error instanceof ConstraintBroken) return "constraint";
+  if (error instanceof NotTried) return "untried";
+  return error instanceof DiskFull ? "full" : "unavailable";
 }
 
 function toColumns({ rows, changes }: Result): ColumnResult {

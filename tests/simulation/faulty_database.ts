@@ -3,7 +3,7 @@
  * the engine dies. The SQL that gets through runs on a real SQLite.
  */
 
-import { ConstraintBroken, type Database, type Result, type Statement } from "../../core/store/database.ts";
+import { ConstraintBroken, type Database, NotTried, type Result, type Statement } from "../../core/store/database.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { type CommitKind, kindsOf } from "./crash_points.ts";
 import type { Life } from "./kernel.ts";
@@ -48,15 +48,23 @@ export function createFaultyDatabase(world: World, engine: EngineLife): Database
         if (engine.failed) return back(() => reject(failed)); // it was on its way when the disk failed
         arrive()?.then(
           (answer) => back(() => resolve(answer)),
-          (error) => back(() => reject(error)),
+          (error) => {
+            if (error instanceof ConstraintBroken) isBroken = true;
+            back(() => reject(error));
+          },
         );
       });
     });
   }
 
-  function write(batch: readonly Statement[]): Promise<Result[]> {
+  /** A batch broke a rule, and none that was sent by who knows it has arrived yet. */
+  let isBroken = false;
+
+  function write(batch: readonly Statement[], { isAhead }: { isAhead?: boolean } = {}): Promise<Result[]> {
     const kinds = kindsOf(batch);
     return ask(() => {
+      if (isAhead && isBroken) return refuse(kinds, new NotTried("simulated"));
+      if (isAhead === false) isBroken = false;
       if (engine.alive && diesAt(kinds, "before")) return undefined;
       if (goesWrong(world, swarm.busyChance)) return refuse(kinds, new StoreUnavailable("simulated: locked"));
       if (goesWrong(world, swarm.constraintChance)) return refuse(kinds, new ConstraintBroken("simulated"));

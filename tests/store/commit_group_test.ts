@@ -4,11 +4,15 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { type CommitGroup, createCommitGroup, groupBytesMax, groupItemsMax } from "../../core/store/commit_group.ts";
-import { ConstraintBroken } from "../../core/store/database.ts";
+import { ConstraintBroken, NotTried } from "../../core/store/database.ts";
 
 /** A writer that keeps what it was given; each of its commits is let through by hand or at once. */
 function createWriter(
-  options: { held?: boolean; aheadMin?: number; fail?: (group: readonly string[]) => Error | undefined } = {},
+  options: {
+    held?: boolean;
+    aheadMin?: number;
+    fail?: (group: readonly string[], turn: { isAhead: boolean }) => Error | undefined;
+  } = {},
 ) {
   const groups: string[][] = [];
   const committed: string[] = [];
@@ -16,10 +20,10 @@ function createWriter(
   if (!options.held) open.resolve();
   const deferred: (() => void)[] = [];
   const group: CommitGroup<string, string> = createCommitGroup({
-    async commit(operations) {
+    async commit(operations, turn) {
       groups.push([...operations]);
       await open.promise;
-      const error = options.fail?.(operations);
+      const error = options.fail?.(operations, turn);
       if (error !== undefined) throw error;
       committed.push(...operations);
       return operations.map((operation) => `${operation}!`);
@@ -95,21 +99,51 @@ Deno.test("commitGroup: a second group is handed over while the first is written
   assertEquals(groups, [["a"], ["b", "c", "d"], ["e", "f", "g"]]);
 });
 
-Deno.test("commitGroup: a bad operation is found while another group is written, and idle waits for all of them", async () => {
+Deno.test("commitGroup: a group that was not tried because the one before it failed goes after all of that one", async () => {
   const writer = createWriter({
-    held: true,
     aheadMin: 2,
-    fail: (operations) => operations.includes("bad") ? new ConstraintBroken("no") : undefined,
+    held: true,
+    fail(operations, { isAhead }) {
+      if (isAhead && writer.groups.length === 2) return new NotTried();
+      return operations.includes("bad") ? new ConstraintBroken("no") : undefined;
+    },
   });
-  const results = Promise.allSettled(["a", "bad"].map((operation) => writer.group.submit(operation)));
+  const results = Promise.allSettled(["a", "bad", "b"].map((operation) => writer.group.submit(operation)));
   writer.turn();
-  const ahead = Promise.all(["b", "c"].map((operation) => writer.group.submit(operation)));
-  const idling = writer.group.idle();
+  const later = Promise.all(["c", "d", "e", "f", "g"].map((operation) => writer.group.submit(operation)));
+  assertEquals(writer.groups, [["a", "bad", "b"], ["c", "d"]]);
   writer.release();
-  await writer.turnUntil(idling);
-  assertEquals((await results).map(({ status }) => status), ["fulfilled", "rejected"]);
-  assertEquals(await ahead, ["b!", "c!"]);
-  assertEquals(writer.committed.toSorted(), ["a", "b", "c"]);
+  assertEquals(await writer.turnUntil(later), ["c!", "d!", "e!", "f!", "g!"]);
+  assertEquals((await results).map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  assertEquals(writer.committed, ["a", "b", "c", "d", "e", "f", "g"]);
+});
+
+Deno.test("commitGroup: idle waits for the halves of a group that has failed, whatever went ahead of them", async () => {
+  const halves = Promise.withResolvers<void>();
+  const committed: string[] = [];
+  const deferred: (() => void)[] = [];
+  const group = createCommitGroup<string, string>({
+    async commit(operations, { isAhead }) {
+      if (operations.includes("bad")) throw new ConstraintBroken("no");
+      if (!isAhead) await halves.promise;
+      committed.push(...operations);
+      return operations;
+    },
+    bytes: () => 0,
+    aheadMin: 1,
+    defer: (run) => void deferred.push(run),
+  });
+  const failing = Promise.allSettled(["a", "bad"].map((operation) => group.submit(operation)));
+  deferred.shift()!();
+  await group.submit("b");
+  let isIdle = false;
+  const idling = group.idle().then(() => isIdle = true);
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  assertEquals([isIdle, committed], [false, ["b"]]);
+  halves.resolve();
+  await idling;
+  await failing;
+  assertEquals(committed, ["b", "a"]);
 });
 
 Deno.test("commitGroup: a group holds no more than groupItemsMax operations", async () => {

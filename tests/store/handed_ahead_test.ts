@@ -2,8 +2,9 @@
  * Groups on their way to the database: two at a time where it does them in order, one where it does not say so.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { groupAheadMin } from "../../core/store/commit_group.ts";
+import { ConstraintBroken } from "../../core/store/database.ts";
 import { ownLog } from "../../core/store/open.ts";
 import { openSqliteThread } from "../../core/store/sqlite_thread.ts";
 import { newRequest } from "./fixture.ts";
@@ -18,9 +19,9 @@ async function appendMany(folder: string, { keepsOrder }: { keepsOrder?: boolean
     keepsOrder: keepsOrder ?? thread.keepsOrder,
     read: (statement) => thread.read(statement),
     close: () => thread.close(),
-    async write(batch) {
+    async write(batch, options) {
       most = Math.max(most, ++onTheWay);
-      return await thread.write(batch).finally(() => onTheWay--);
+      return await thread.write(batch, options).finally(() => onTheWay--);
     },
   }, { boot: "boot", now: 1_000, idempotencyMs: () => 60_000 });
   const append = (count: number) => Array.from({ length: count }, () => log.append(newRequest({})));
@@ -39,3 +40,20 @@ testInFolder("store: a local log is handed a group while it writes another", asy
 testInFolder("store: a database that does not keep the order is handed one group at a time", async (folder) => {
   assertEquals(await appendMany(folder, { keepsOrder: false }), 1);
 });
+
+testInFolder(
+  "store: what a bad operation holds up still comes before what was handed over after it",
+  async (folder) => {
+    const thread = await openSqliteThread(`${folder}/weir.db`);
+    const log = await ownLog(thread, { boot: "boot", now: 1_000, idempotencyMs: () => 60_000 });
+    const asked = Array.from({ length: 3 * groupAheadMin }, (_, n) => newRequest({ id: `evt_${n}` }));
+    const noSuchQueue = 999;
+    const first = log.append(newRequest({ id: "evt_first" }));
+    await new Promise((resolve) => setImmediate(resolve));
+    const bad = assertRejects(() => log.append(newRequest({ queues: [noSuchQueue] })), ConstraintBroken);
+    await Promise.all([first, bad, ...asked.map((request) => log.append(request))]);
+    const { rows } = await log.events({ limit: 200 });
+    assertEquals(rows.map(({ id }) => id).toReversed(), ["evt_first", ...asked.map(({ events }) => events[0]!.id)]);
+    await log.close();
+  },
+);
