@@ -51,8 +51,9 @@ export interface EnginesReport {
   readonly exitCodes: readonly number[];
 }
 
-/** How often an engine is started until its server lets it. */
-const startsMax = 10;
+/** How often an engine is started until its server lets it, a pause apart: together longer than a server may be stuck. */
+const startsMax = 30;
+const startPauseMs = 1_000;
 
 /** How long the server is away at a restart. */
 const awayMs = 1_000;
@@ -119,6 +120,7 @@ export async function runEnginesRig(options: EnginesRigOptions): Promise<Engines
         return;
       } catch (error) {
         if (tries === startsMax || !/server cannot be used/.test((error as Error).message)) throw error;
+        await pause(startPauseMs);
       }
     }
   }
