@@ -118,6 +118,54 @@ Deno.test("commitGroup: a group that was not tried because the one before it fai
   assertEquals(writer.committed, ["a", "b", "c", "d", "e", "f", "g"]);
 });
 
+Deno.test("commitGroup: the same after a single operation that fails for good", async () => {
+  const writer = createWriter({
+    aheadMin: 2,
+    held: true,
+    fail(operations, { isAhead }) {
+      if (isAhead) return new NotTried();
+      return operations.includes("bad") ? new ConstraintBroken("no") : undefined;
+    },
+  });
+  const bad = assertRejects(() => writer.group.submit("bad"), ConstraintBroken);
+  writer.turn();
+  const later = Promise.all(["a", "b"].map((operation) => writer.group.submit(operation)));
+  writer.release();
+  await writer.turnUntil(later);
+  await bad;
+  assertEquals(writer.groups, [["bad"], ["a", "b"], ["a", "b"]]);
+});
+
+Deno.test("commitGroup: nothing is handed over between the halves of a group that has failed", async () => {
+  const [half, deferred, groups]: [PromiseWithResolvers<void>, (() => void)[], string[][]] = [
+    Promise.withResolvers(),
+    [],
+    [],
+  ];
+  const group = createCommitGroup<string, string>({
+    async commit(operations) {
+      groups.push([...operations]);
+      if (operations.length === 2 && operations.includes("bad")) throw new ConstraintBroken("no");
+      await half.promise;
+      return operations;
+    },
+    bytes: () => 0,
+    aheadMin: 1,
+    defer: (run) => void deferred.push(run),
+  });
+  const submitted = ["a", "bad"].map((operation) => group.submit(operation));
+  deferred.shift()!();
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  submitted.push(group.submit("b"));
+  assertEquals(groups, [["a", "bad"], ["a"]]);
+  half.resolve();
+  await Promise.all(submitted.slice(0, 2));
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  deferred.shift()!();
+  await Promise.all(submitted);
+  assertEquals(groups, [["a", "bad"], ["a"], ["bad"], ["b"]]);
+});
+
 Deno.test("commitGroup: idle waits for the halves of a group that has failed, whatever went ahead of them", async () => {
   const halves = Promise.withResolvers<void>();
   const committed: string[] = [];

@@ -8,7 +8,7 @@ import { ConstraintBroken } from "../../core/store/database.ts";
 import { ownLog } from "../../core/store/open.ts";
 import { openSqliteThread } from "../../core/store/sqlite_thread.ts";
 import { newRequest } from "./fixture.ts";
-import { testInFolder } from "./temporary_log.ts";
+import { readOne, statement, testInFolder } from "./temporary_log.ts";
 
 /** Appends many requests while the first is being written; returns how many batches were on their way at once. */
 async function appendMany(folder: string, { keepsOrder }: { keepsOrder?: boolean }): Promise<number> {
@@ -55,5 +55,32 @@ testInFolder(
     const { rows } = await log.events({ limit: 200 });
     assertEquals(rows.map(({ id }) => id).toReversed(), ["evt_first", ...asked.map(({ events }) => events[0]!.id)]);
     await log.close();
+  },
+);
+
+testInFolder(
+  "sqlite: a batch ahead is not tried after one that broke a rule, until who sends it knows",
+  async (folder) => {
+    const thread = await openSqliteThread(`${folder}/weir.db`);
+    await thread.write([statement("CREATE TABLE t (n INTEGER NOT NULL)")]);
+    const insert = (n: number | null, options?: { isAhead: boolean }) =>
+      thread.write([statement("INSERT INTO t VALUES (?)", n)], options);
+    const [broken, direct, ahead, again, aheadAgain] = await Promise.allSettled([
+      insert(null, { isAhead: false }),
+      insert(1), // whoever goes with no other neither waits for them nor lets them pass
+      insert(2, { isAhead: true }),
+      insert(3, { isAhead: false }),
+      insert(4, { isAhead: true }),
+    ]);
+    const isRefused = (result: PromiseSettledResult<unknown>) => result.status === "rejected" && result.reason.name;
+    assertEquals([broken, direct, ahead, again, aheadAgain].map(isRefused), [
+      "ConstraintBroken",
+      false,
+      "NotTried",
+      false,
+      false,
+    ]);
+    assertEquals(await readOne(thread, "SELECT group_concat(n) FROM t"), "1,3,4");
+    await thread.close();
   },
 );
