@@ -14,6 +14,7 @@ import type { Sqld } from "../../support/sqld.ts";
 /** How long a write may take before the server is taken for stuck; engines give up after 15 s. */
 const writeMsMax = 20_000;
 const lookEveryMs = 2_000;
+const refusedPauseMs = 10;
 
 /** Options of {@link watchServer}. */
 export interface ServerWatchOptions {
@@ -95,29 +96,34 @@ export function watchServer(server: Sqld, options: ServerWatchOptions): ServerWa
   };
 }
 
-/** A server that is being restarted is away and not stuck. */
+/**
+ * A server that is being restarted is away and not stuck. One that refuses because of a lock, as it does after five
+ * seconds where many write or a client was cut off in the middle, is asked again.
+ */
 async function tryWrite(
   url: string,
   { msMax, ending }: { msMax: number; ending: AbortSignal },
 ): Promise<"fine" | "away" | "stuck"> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), msMax);
-  const requests = ["CREATE TABLE IF NOT EXISTS rig_probe (n INTEGER)", "INSERT INTO rig_probe VALUES (1)"]
-    .map((sql) => ({ type: "execute", stmt: { sql } }));
+  const signal = AbortSignal.any([limit.signal, ending]);
   try {
-    const response = await fetch(`${url}/v2/pipeline`, {
-      method: "POST",
-      body: JSON.stringify({ requests: [...requests, { type: "close" }] }),
-      signal: AbortSignal.any([limit.signal, ending]),
-    });
-    // A refusal because of a lock is an answer too, and no write.
-    const answer: { results?: readonly { type: string }[] } = await response.json();
-    return answer.results?.every(({ type }) => type === "ok") ? "fine" : "stuck";
+    while (!await isWritten(url, signal)) await pause(refusedPauseMs, signal);
+    return "fine";
   } catch {
     return limit.signal.aborted ? "stuck" : "away";
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function isWritten(url: string, signal: AbortSignal): Promise<boolean> {
+  const requests = ["CREATE TABLE IF NOT EXISTS rig_probe (n INTEGER)", "INSERT INTO rig_probe VALUES (1)"]
+    .map((sql) => ({ type: "execute", stmt: { sql } }));
+  const body = JSON.stringify({ requests: [...requests, { type: "close" }] });
+  const response = await fetch(`${url}/v2/pipeline`, { method: "POST", body, signal });
+  const answer: { results?: readonly { type: string }[] } = await response.json();
+  return answer.results?.every(({ type }) => type === "ok") ?? false;
 }
 
 function pause(ms: number, ending?: AbortSignal): Promise<void> {

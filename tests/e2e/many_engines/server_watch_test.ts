@@ -6,6 +6,7 @@ import { watchServer } from "./server_watch.ts";
 async function watchUntil(
   seen: (watch: { stuck: number; held: number; looks: number }) => boolean,
   takes: (server: { alone: boolean; restarts: number }) => boolean,
+  refusals = 0,
 ): Promise<{ stuck: number; held: number; restarts: number; alone: boolean }> {
   const state = { alone: false, restarts: 0, looks: 0 };
   let over = false;
@@ -19,8 +20,8 @@ async function watchUntil(
     look();
     await promise;
     waiting.delete(look);
-    state.looks++;
-    return Response.json({ results: [{ type: "ok" }] });
+    const isRefused = state.looks++ < refusals;
+    return Response.json({ results: [{ type: isRefused ? "error" : "ok" }] });
   });
   const server = {
     url: `http://127.0.0.1:${http.addr.port}`,
@@ -50,6 +51,11 @@ async function watchUntil(
 
 Deno.test("watchServer: a server that takes writes is left alone", async () => {
   const seen = await watchUntil(({ looks }) => looks > 3, () => true);
+  assertEquals(seen, { stuck: 0, held: 0, restarts: 0, alone: false });
+});
+
+Deno.test("watchServer: one that refuses a write because of a lock is asked again", async () => {
+  const seen = await watchUntil(({ looks }) => looks > 4, () => true, 1);
   assertEquals(seen, { stuck: 0, held: 0, restarts: 0, alone: false });
 });
 
