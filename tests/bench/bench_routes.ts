@@ -1,5 +1,6 @@
 /**
- * The routes file of the engine under test: one source signed with HMAC, one route to the kind of handler measured.
+ * The routes file of the engine under test: one source signed with HMAC, one route to the kind of handler measured, and
+ * on demand one beside it that nothing gets through.
  */
 
 import { fileURLToPath } from "node:url";
@@ -16,21 +17,43 @@ export interface EngineOrder {
   readonly work: Work;
   readonly ordered?: boolean;
   readonly targetPort?: number;
+  /** With a second route, which is sent nothing: its target's queue can hold a backlog behind an open breaker. */
+  readonly besideClosed?: boolean;
   /** Counts the statements it runs; slows it, so never while something is timed. */
   readonly countSql?: boolean;
 }
 
-/** The name of the one route. */
+/** The name of the route that is measured. */
 export const routeName = "bench";
+
+/** The name of the route beside it. */
+export const closedRouteName = "closed";
+
+/** A breaker that one failure opens for a day. */
+export const closedBreaker = { failures: 1, openMs: 86_400_000 };
 
 /** Most attempts at once; the default of routes.yaml is made for handlers that wait for somebody. */
 export const concurrency = 128;
 
 const scriptFile = fileURLToPath(new URL("./handlers/start.ts", import.meta.url));
 
+const closedRoute = {
+  from: "bench",
+  on: ["never"],
+  send: [{
+    name: "nowhere",
+    url: "http://127.0.0.1:9/",
+    breaker: {
+      failures: closedBreaker.failures,
+      open: `${closedBreaker.openMs}ms`,
+      open_max: `${closedBreaker.openMs}ms`,
+    },
+  }],
+};
+
 /** Builds the routes file. */
 export function buildRoutes(order: EngineOrder): RoutesFile {
-  const { folder, work, ordered = false, targetPort } = order;
+  const { folder, work, ordered = false, targetPort, besideClosed = false } = order;
   const url = `http://127.0.0.1:${targetPort}/`;
   return {
     version: 1,
@@ -55,6 +78,7 @@ export function buildRoutes(order: EngineOrder): RoutesFile {
         ...(work === "paused" && { concurrency: 1, timeout: "1h" }),
         ...(work === "target" && { send: [{ name: "sink", url, secret: `whsec_${btoa(secret)}`, concurrency }] }),
       },
+      ...(besideClosed && { [closedRouteName]: closedRoute }),
     },
   };
 }

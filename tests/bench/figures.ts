@@ -75,8 +75,12 @@ export const figures = {
     bar: { atLeast: 0.9 },
   },
   "blocked.endToEnd": { title: "end to end with it, of empty", unit: "x", bar: { atLeast: 0.9 } },
-  "waiting.ingest": { title: "ingest with half the backlog due later, of empty", unit: "x", bar: { atLeast: 0.9 } },
-  "waiting.endToEnd": { title: "end to end with it, of empty", unit: "x", bar: { atLeast: 0.9 } },
+  "closed.ingest": {
+    title: "ingest with half the backlog due behind an open breaker, of empty",
+    unit: "x",
+    bar: { atLeast: 0.9 },
+  },
+  "closed.endToEnd": { title: "end to end with it, of empty", unit: "x", bar: { atLeast: 0.9 } },
   "slowDisk.ingest": {
     title: "ingest with 5 ms an fsync, of the same engine without",
     unit: "x",

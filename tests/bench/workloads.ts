@@ -3,7 +3,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { type Backlog, buildBacklog } from "./backlog.ts";
+import { type Backlog, behind, buildBacklog } from "./backlog.ts";
 import type { Work } from "./bench_routes.ts";
 import type { Figures } from "./figures.ts";
 import { BrokenMeasurement, rateOf, type Rig, type Server, startsByKey, waitFinished, type WarmEngine } from "./rig.ts";
@@ -146,7 +146,7 @@ function behindBacklog(backlog: Backlog): Workload {
     const { events } = rig.sizes;
     const run = (folder?: string) =>
       rig.withEngine(
-        { work: "inline", ordered: true, logFolder: folder },
+        { ...behind(backlog), logFolder: folder },
         (engine) => pass(rig, engine, { events, work: "inline" }),
       );
     const [empty, full] = [await run(), await run(logFolder)];
@@ -154,7 +154,7 @@ function behindBacklog(backlog: Backlog): Workload {
       [`${backlog}.ingest`]: full.ingest / empty.ingest,
       [`${backlog}.endToEnd`]: full.endToEnd / empty.endToEnd,
     };
-    if (backlog === "waiting") return figures;
+    if (backlog === "closed") return figures;
     await using serve = await startServe(logFolder);
     return { ...figures, "start.backlog": serve.readyMs };
   };
@@ -229,5 +229,5 @@ export const workloads: Readonly<Record<string, Workload>> = {
   "slow-disk": slowDiskIngest,
   serve: serveItself,
   blocked: behindBacklog("blocked"),
-  waiting: behindBacklog("waiting"),
+  closed: behindBacklog("closed"),
 };
