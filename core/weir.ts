@@ -26,6 +26,8 @@ import type { Admin } from "./http/admin.ts";
 import { createIngress } from "./http/ingress.ts";
 import { listen, type Listener } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { openPort } from "./http/port.ts";
+import { hasRequestParser } from "./http/request_parser.ts";
 import { type Backup, createBackups } from "./store/backup.ts";
 import { childLockFile, logFile, openStore } from "./store/open.ts";
 import { type Appended, StoreUnavailable } from "./store/store.ts";
@@ -367,7 +369,9 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     },
     async listen() {
       const { server } = generation.config;
-      const ingest = await listen(server.listen, ingress.serve, { clock, observe });
+      const ingest = hasRequestParser
+        ? openPort(server.listen, ingress, { clock, observe })
+        : await listen(server.listen, ingress.fetch, { clock, observe });
       listeners.push(ingest);
       const door = await listen(server.admin, weir.admin, { clock, observe });
       listeners.push(door);

@@ -21,6 +21,7 @@ import * as routes from "./admin_routes.ts";
 import { viewEvent, viewOpen, viewQueue, viewRoute, viewSource } from "./admin_view.ts";
 import { peerOf, splitUrl } from "./client_address.ts";
 import { metricsType } from "./metrics.ts";
+import { toResponse } from "./answer.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { problem, problemDocument, problemType, retryAfter } from "./problem.ts";
 
@@ -51,8 +52,8 @@ export function createAdmin(options: AdminOptions): Admin {
   return {
     async fetch(request, info) {
       const { path } = splitUrl(request.url);
-      return guard.refuseSite(request) ??
-        answerProbe(path, { method: request.method, ready: status().ready }) ??
+      const probe = answerProbe(path, { method: request.method, ready: status().ready });
+      return guard.refuseSite(request) ?? (probe && toResponse(probe)) ??
         guard.refuseCaller(request, peerOf(info?.remoteAddr)) ??
         await router.fetch(request);
     },

@@ -1,8 +1,9 @@
 /**
- * Reads a request's body once, as bytes, to a limit of size and a limit of time. The bytes are counted as they come,
- * whatever Content-Length says: it can be absent, and it can lie. Only our own port knows better.
+ * Reads a request's body once, as bytes, to a limit of size and a limit of time, wherever they come from. They are counted
+ * as they come, whatever Content-Length says: it can be absent, and it can lie.
  */
 
+import type { Clock } from "../domain/clock.ts";
 import { describeError } from "../domain/error.ts";
 import { formatDuration } from "../domain/duration.ts";
 
@@ -10,89 +11,117 @@ import { formatDuration } from "../domain/duration.ts";
 export interface BodyLimits {
   readonly bytesMax: number;
   readonly timeoutMs: number;
-  /** Has `giveUp` called when the time is up. Whoever hands it in also ends it; a call that comes late does nothing. */
-  readonly expire: (giveUp: () => void) => void;
-  /** Whether Content-Length is known to be true, because the platform cut the body out of a connection by it. */
-  readonly framed?: boolean;
+  readonly clock: Pick<Clock, "timer">;
 }
-
-/**
- * Longest body that is taken in one piece where its length is known; reading it as a stream costs another 10 us. A read
- * that is given up keeps its bytes until the sender hangs up, so they may be no more than what a connection costs anyway.
- */
-const pieceBytesMax = 32_768;
 
 /** The body, or the status that says why there is none: broken off (400), too slow (408), too large (413). */
 export type BodyRead =
   | { readonly ok: true; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly status: 400 | 408 | 413; readonly detail: string; readonly reason: string };
 
-/** Reads the whole body. Never throws for anything that a caller can send. */
-export function readBody(request: Request, limits: BodyLimits): Promise<BodyRead> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > limits.bytesMax) {
-    return Promise.resolve(tooLarge(limits.bytesMax, `announced ${declared} bytes`));
-  }
-  if (limits.framed && declared !== null && Number(declared) <= pieceBytesMax) return readPiece(request, limits);
-  return readStream(request, limits);
-}
-
-function readPiece(request: Request, { timeoutMs, expire }: BodyLimits): Promise<BodyRead> {
-  return new Promise((resolve) => {
-    expire(() => resolve(tooSlow(timeoutMs, "less than it announced")));
-    request.bytes().then(
-      (bytes) => resolve({ ok: true, bytes }),
-      (error) => resolve(brokenOff(error)),
-    );
-  });
-}
-
-async function readStream(request: Request, { bytesMax, timeoutMs, expire }: BodyLimits): Promise<BodyRead> {
-  if (request.body === null) return { ok: true, bytes: new Uint8Array() };
-
-  const reader = request.body.getReader();
-  let expired = false;
-  // Cancelling ends a pending read at once, so the loop below needs no race.
-  expire(() => {
-    expired = true;
-    reader.cancel().catch(() => {});
-  });
-  let bytes = new Uint8Array();
-  let length = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (expired) return tooSlow(timeoutMs, `${length} bytes`);
-      if (done) break;
-      if (length + value.length > bytesMax) {
-        reader.cancel().catch(() => {});
-        return tooLarge(bytesMax, `sent more than ${bytesMax} bytes`);
-      }
-      bytes = join(bytes, { length, chunk: value, bytesMax });
-      length += value.length;
-    }
-  } catch (error) {
-    return brokenOff(error);
-  }
-  return { ok: true, bytes: length === bytes.length ? bytes : bytes.slice(0, length) };
+/** A body that is on its way. */
+export interface ArrivingBody {
+  /** What is there of it. */
+  readonly collected: BodyCollector;
+  readonly isComplete: boolean;
+  /** Resolves when there is more of it, or all; rejects when no more will come. Called again only after that. */
+  more(): Promise<unknown>;
 }
 
 /**
- * Adds a chunk to what is there. One chunk is kept as it is; more go into one buffer that doubles, because a list of a
+ * Waits until a body is there. Never throws for anything that a caller can send.
+ *
+ * @param declared its Content-Length: one that says too much is believed at once
+ */
+export async function awaitBody(
+  body: ArrivingBody,
+  { bytesMax, timeoutMs, clock, declared }: BodyLimits & { declared: string | undefined },
+): Promise<BodyRead> {
+  if (declared !== undefined && Number(declared) > bytesMax) return tooLarge(bytesMax, `announced ${declared} bytes`);
+  const { collected } = body;
+  collected.bytesMax = bytesMax;
+  if (body.isComplete) return judge(collected, bytesMax);
+
+  const { promise: expired, resolve: expire } = Promise.withResolvers<typeof late>();
+  const cancelTimer = clock.timer(timeoutMs, () => expire(late));
+  try {
+    while (!body.isComplete && collected.length <= bytesMax) {
+      if (await Promise.race([body.more(), expired]) === late) return tooSlow(timeoutMs, `${collected.length} bytes`);
+    }
+  } catch (error) {
+    return brokenOff(error);
+  } finally {
+    cancelTimer();
+  }
+  return judge(collected, bytesMax);
+}
+
+const late = Symbol("the time is up");
+
+/** Reads the whole body of a request of the platform. Never throws for anything that a caller can send. */
+export async function readBody(request: Request, limits: BodyLimits): Promise<BodyRead> {
+  const reader = request.body?.getReader();
+  const collected = new BodyCollector();
+  let isComplete = reader === undefined;
+  const body: ArrivingBody = {
+    collected,
+    get isComplete() {
+      return isComplete;
+    },
+    async more() {
+      const { done, value } = await reader!.read();
+      if (done) isComplete = true;
+      else collected.add(value);
+    },
+  };
+  try {
+    return await awaitBody(body, { ...limits, declared: request.headers.get("content-length") ?? undefined });
+  } finally {
+    reader?.cancel().catch(() => {}); // whoever still sends is told; after the end it does nothing
+  }
+}
+
+/**
+ * Chunks as one run of bytes. The first is kept as it is; more go into one buffer that doubles, because a list of a
  * million one-byte chunks would take a hundred times their size.
  */
-function join(
-  bytes: Uint8Array<ArrayBuffer>,
-  { length, chunk, bytesMax }: { length: number; chunk: Uint8Array<ArrayBuffer>; bytesMax: number },
-): Uint8Array<ArrayBuffer> {
-  if (length === 0) return chunk;
-  if (length + chunk.length > bytes.length) {
-    const roomier = new Uint8Array(Math.min(bytesMax, Math.max(2 * bytes.length, length + chunk.length)));
-    roomier.set(bytes.subarray(0, length));
-    bytes = roomier;
+export class BodyCollector {
+  /** More than this is not wanted, and no room is made for it. */
+  bytesMax = Infinity;
+  #length = 0;
+  #room: Uint8Array<ArrayBuffer> = new Uint8Array();
+
+  /** Bytes so far. */
+  get length(): number {
+    return this.#length;
   }
-  bytes.set(chunk, length);
-  return bytes;
+
+  /** Takes the chunk over: it may not be written to afterwards. */
+  add(chunk: Uint8Array<ArrayBuffer>): void {
+    const length = this.#length + chunk.length;
+    if (this.#length === 0) this.#room = chunk;
+    else {
+      if (length > this.#room.length) this.#grow(length);
+      this.#room.set(chunk, this.#length);
+    }
+    this.#length = length;
+  }
+
+  /** All of them, in memory of their own. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#length === this.#room.length ? this.#room : this.#room.slice(0, this.#length);
+  }
+
+  #grow(length: number): void {
+    const roomier = new Uint8Array(Math.max(length, Math.min(this.bytesMax, 2 * this.#room.length)));
+    roomier.set(this.#room.subarray(0, this.#length));
+    this.#room = roomier;
+  }
+}
+
+function judge(collected: BodyCollector, bytesMax: number): BodyRead {
+  if (collected.length > bytesMax) return tooLarge(bytesMax, `sent more than ${bytesMax} bytes`);
+  return { ok: true, bytes: collected.bytes() };
 }
 
 function tooLarge(bytesMax: number, what: string): BodyRead {

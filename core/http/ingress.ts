@@ -12,10 +12,12 @@ import type { Generation } from "../engine/generation.ts";
 import type { Intake, Intaken, Refused } from "../engine/intake.ts";
 import type { Observer } from "../engine/observer.ts";
 import { type Appended, type Paused, StoreUnavailable } from "../store/store.ts";
+import { jsonAnswer, toResponse } from "./answer.ts";
 import { readBody } from "./body_reader.ts";
 import { clientAddress, peerOf, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
+import type { Call, Door } from "./connection.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
-import { type Problem, problem, retryAfter } from "./problem.ts";
+import { type Problem, problemAnswer, retryAfter } from "./problem.ts";
 import { createSourceTable, type Entry, type SourceTable } from "./source_table.ts";
 
 /** What one engine takes at once, and how long it waits for it. */
@@ -55,16 +57,14 @@ export interface IngressOptions {
   readonly limits?: Partial<IngressLimits>;
 }
 
-/** The door. `fetch` never rejects. */
-export interface Ingress {
+/** The door: of a port of our own, and of whoever embeds the engine. */
+export interface Ingress extends Door {
   /**
-   * Takes a request from wherever it comes.
+   * Takes a request of the platform. Never rejects.
    *
    * @param info without it the peer is unknown: no forwarded header is believed, and `allow_ips` refuses
    */
   fetch(request: Request, info?: Info): Promise<Response>;
-  /** Takes a request of a port of our own: the platform has cut its body out of the connection by its Content-Length. */
-  serve(request: Request, info?: Info): Promise<Response>;
   /** Requests being read or logged now. */
   readonly inFlight: number;
 }
@@ -84,7 +84,7 @@ export function createIngress(options: IngressOptions): Ingress {
   const sources = createSourceTable(options.generation, clock);
   let inFlight = 0;
 
-  function refuse(source: string, { reason, ...refusal }: Refusal): Response {
+  function refuse(source: string, { reason, ...refusal }: Refusal): Answer {
     observe({
       kind: "request.refused",
       at: clock.now(),
@@ -92,7 +92,7 @@ export function createIngress(options: IngressOptions): Ingress {
       status: refusal.status,
       reason: reason ?? refusal.detail,
     });
-    return problem(refusal);
+    return problemAnswer(refusal);
   }
 
   function full(): Refusal | undefined {
@@ -112,9 +112,9 @@ export function createIngress(options: IngressOptions): Ingress {
     };
   }
 
-  async function answer(request: Request, from: { info?: Info; framed: boolean }): Promise<Response> {
-    const url = splitUrl(request.url);
-    const probe = answerProbe(url.path, { method: request.method, ready: closed() === undefined });
+  async function takeCall(call: Call): Promise<Answer> {
+    const { method, url, headers } = call;
+    const probe = answerProbe(url.path, { method, ready: closed() === undefined });
     if (probe !== undefined) return probe;
 
     const table = sources();
@@ -127,28 +127,23 @@ export function createIngress(options: IngressOptions): Ingress {
       });
     }
     const name = entry.source.name;
-    const headers = headersOf(request);
-    const peer = table.asksForPeers ? peerOf(from.info?.remoteAddr) : undefined;
+    const peer = table.asksForPeers ? call.peer() : undefined;
     const refusal = full() ?? pausedSource(name) ?? tooLong(url, headers, limits) ??
-      turnAway(entry, { request, headers, peer, table });
+      turnAway(entry, { method, headers, peer, table });
     if (refusal !== undefined) return refuse(name, refusal);
 
     inFlight++;
-    let cancelTimer = (): void => {};
     try {
       const receivedAt = clock.now();
       const { bodyTimeoutMs: timeoutMs } = limits;
-      const { bodyBytesMax: bytesMax } = entry.source;
-      // The body's timer goes with the request: ending it with the body would make the platform's anew for nearly each.
-      const expire = (giveUp: () => void): void => void (cancelTimer = clock.timer(timeoutMs, giveUp));
-      const body = await readBody(request, { bytesMax, timeoutMs, expire, framed: from.framed });
+      const body = await call.readBody({ bytesMax: entry.source.bodyBytesMax, timeoutMs, clock });
       if (!body.ok) {
         // A body that breaks off while we stop may be our own doing: the sender is to come back.
         const stopped = body.status === 400 ? closed() : undefined;
         return refuse(name, stopped === undefined ? body : unavailable(stopped));
       }
       const incoming: IncomingRequest = {
-        method: request.method,
+        method,
         url: signedUrl(url, { publicUrl: table.publicUrl, headers, trustPeer: table.trusted.has(peer) }),
         headers,
         body: body.bytes,
@@ -160,26 +155,45 @@ export function createIngress(options: IngressOptions): Ingress {
       if (!(error instanceof StoreUnavailable)) throw error;
       return refuse(name, unavailable(describeError(error)));
     } finally {
-      cancelTimer();
       inFlight--;
     }
   }
 
-  async function take(request: Request, from: { info?: Info; framed: boolean }): Promise<Response> {
+  async function answer(call: Call): Promise<Answer> {
     try {
-      return await answer(request, from);
+      return await takeCall(call);
     } catch (error) {
       observe({ kind: "engine", at: clock.now(), level: "error", message: `ingress: ${describeError(error)}` });
-      return problem({ status: 500, detail: "the request could not be handled" });
+      return problemAnswer({ status: 500, detail: "the request could not be handled" });
     }
   }
 
   return {
-    fetch: (request, info) => take(request, { info, framed: false }),
-    serve: (request, info) => take(request, { info, framed: true }),
+    answer,
+    async fetch(request, info) {
+      return toResponse(await answer(callOf(request, info)));
+    },
+    refuse: ({ status, reason }) => refuse("", { status, detail: faults[status], reason }),
     get inFlight() {
       return inFlight;
     },
+  };
+}
+
+/** What is said to bytes that are no request. */
+const faults = {
+  400: "this is not an HTTP/1.1 request",
+  408: "the request did not arrive in time",
+  431: "the headers are too large, or too many",
+} as const;
+
+function callOf(request: Request, info: Info | undefined): Call {
+  return {
+    method: request.method,
+    url: splitUrl(request.url),
+    headers: headersOf(request),
+    peer: () => peerOf(info?.remoteAddr),
+    readBody: (limits) => readBody(request, limits),
   };
 }
 
@@ -204,9 +218,9 @@ function headersOf(request: Request): HeaderMap {
 /** Everything that can be said before a byte of the body is read; the rate limit last, so that only callers count. */
 function turnAway(
   { source, allowed, contentTypes, bucket }: Entry,
-  { request, headers, peer, table }: { request: Request; headers: HeaderMap; peer?: string; table: SourceTable },
+  { method, headers, peer, table }: { method: string; headers: HeaderMap; peer?: string; table: SourceTable },
 ): Refusal | undefined {
-  if (request.method !== "POST") {
+  if (method !== "POST") {
     return { status: 405, detail: "only POST is answered here", headers: { allow: "POST" } };
   }
   if (allowed !== undefined) {
@@ -264,10 +278,11 @@ function refusalOf({ refusal, reason, detail, paths }: Refused): Refusal {
   }
 }
 
-function accept(intaken: Exclude<Intaken, Refused>): Response {
-  if (intaken.kind === "handshake") return answered(intaken.answer);
-  if (intaken.answer !== undefined) return answered(intaken.answer);
-  return Response.json(receipt(intaken.events), { status: 202 });
+function accept(intaken: Exclude<Intaken, Refused>): Answer {
+  const own = intaken.answer;
+  if (intaken.kind === "accepted" && own === undefined) return jsonAnswer(receipt(intaken.events), { status: 202 });
+  toResponse(own!); // throws for what HTTP does not have: a plugin's mistake is found here
+  return own!;
 }
 
 /** One event is answered as itself, several as a list. */
@@ -276,11 +291,4 @@ function receipt(events: readonly Appended[]): unknown {
   if (listed.length === 1) return listed[0];
   const duplicate = listed.length > 0 && listed.every(({ status }) => status === "duplicate");
   return { events: listed, status: duplicate ? "duplicate" : "accepted" };
-}
-
-/** Statuses with which a body is not allowed; giving one to `Response` would throw after the event was logged. */
-const bodiless = new Set([204, 205, 304]);
-
-function answered({ status, headers, body }: Answer): Response {
-  return new Response(bodiless.has(status) ? null : body ?? null, { status, headers });
 }

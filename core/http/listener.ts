@@ -133,11 +133,13 @@ export function listen(address: Address, fetch: Fetch, options: ListenOptions): 
   });
 }
 
-function written({ hostname, port }: Address): string {
+/** An address as it is written. */
+export function written({ hostname, port }: Address): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-function cannotListen(address: Address, error: unknown): Error {
+/** Says what to change. */
+export function cannotListen(address: Address, error: unknown): Error {
   const where = written(address);
   if (error instanceof Deno.errors.AddrInUse) {
     return new Error(`cannot listen on ${where}: another program has this port; stop it, or choose another port`, {

@@ -5,6 +5,8 @@
 
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 import type { HeaderMap } from "../domain/event.ts";
+import type { Answer } from "../domain/provider.ts";
+import { jsonAnswer, toResponse } from "./answer.ts";
 
 /** What a problem says beyond its status. */
 export interface Problem {
@@ -33,16 +35,15 @@ export function problemDocument({ status, detail, members }: Problem): ProblemDo
   return { type: "about:blank", title, status, detail, ...members };
 }
 
-/**
- * Makes the answer.
- *
- * @returns a response of type {@link problemType} that no cache keeps
- */
+/** Makes the answer: of type {@link problemType}, and such that no cache keeps it. */
+export function problemAnswer(of: Problem): Answer {
+  const headers = { "cache-control": "no-store", ...of.headers, "content-type": problemType };
+  return jsonAnswer(problemDocument(of), { status: of.status, headers });
+}
+
+/** The same as a response. */
 export function problem(of: Problem): Response {
-  return Response.json(problemDocument(of), {
-    status: of.status,
-    headers: { "cache-control": "no-store", ...of.headers, "content-type": problemType },
-  });
+  return toResponse(problemAnswer(of));
 }
 
 /** A Retry-After header: whole seconds, at least one, rounded up so that nobody comes back too early. */

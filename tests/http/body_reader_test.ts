@@ -2,18 +2,14 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { readBody } from "../../core/http/body_reader.ts";
+import { awaitBody, BodyCollector, readBody } from "../../core/http/body_reader.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 
 function requestOf(chunks: readonly Uint8Array<ArrayBuffer>[], headers: Record<string, string> = {}): Request {
   return new Request("http://h/", { method: "POST", body: ReadableStream.from(chunks), headers });
 }
 
-const limits = (clock = createFakeClock()) => ({
-  bytesMax: 100,
-  timeoutMs: 1_000,
-  expire: (giveUp: () => void) => void clock.timer(1_000, giveUp),
-});
+const limits = (clock = createFakeClock()) => ({ bytesMax: 100, timeoutMs: 1_000, clock });
 
 Deno.test("readBody: the same bytes however they are cut, and never one beyond the limit", async () => {
   const chunks = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 8 });
@@ -67,39 +63,34 @@ Deno.test("readBody: a body that breaks off is a 400", async () => {
   assertEquals(read.ok ? 200 : read.status, 400);
 });
 
-Deno.test("readBody: a time that is up when the body is there changes nothing", async () => {
-  for (const framed of [false, true]) {
-    const clock = createFakeClock();
-    const request = requestOf([Uint8Array.of(1)], { "content-length": "1" });
-    const read = await readBody(request, { ...limits(clock), framed });
-    clock.advance(1_000);
-    assertEquals(read, { ok: true, bytes: Uint8Array.of(1) });
-  }
-});
-
-Deno.test("readBody: of a framed request, a length that is known is read in one piece and judged alike", async () => {
-  const framed = (size: number) => {
-    const headers = { "content-length": String(size) };
-    return readBody(requestOf([new Uint8Array(size)], headers), { ...limits(), framed: true });
-  };
-  assertEquals(await framed(0), { ok: true, bytes: new Uint8Array() });
-  assertEquals(await framed(100), { ok: true, bytes: new Uint8Array(100) });
-  const large = await framed(101);
-  assertEquals(large.ok ? 200 : large.status, 413);
-  const unknown = await readBody(requestOf([new Uint8Array(101)]), { ...limits(), framed: true });
-  assertEquals(unknown.ok ? 200 : unknown.status, 413);
-});
-
-Deno.test("readBody: a framed body that stalls or breaks off ends as any other", async () => {
+Deno.test("readBody: a time that is up when the body is there changes nothing, and no timer is left", async () => {
   const clock = createFakeClock();
-  const headers = { "content-length": "10" };
-  const stalled = new Request("http://h/", { method: "POST", body: new ReadableStream(), headers });
-  const reading = readBody(stalled, { ...limits(clock), framed: true });
-  clock.advance(1_000);
-  const slow = await reading;
-  assertEquals(slow.ok ? 200 : slow.status, 408);
-  const gone = new ReadableStream({ pull: (controller) => controller.error(new Error("gone")) });
-  const broken = new Request("http://h/", { method: "POST", body: gone, headers });
-  const read = await readBody(broken, { ...limits(), framed: true });
-  assertEquals(read.ok ? 200 : read.status, 400);
+  const read = await readBody(requestOf([Uint8Array.of(1)]), limits(clock));
+  assertEquals(clock.waiting, 0);
+  assertEquals(read, { ok: true, bytes: Uint8Array.of(1) });
+});
+
+Deno.test("awaitBody: a body that is there needs no timer, and is judged all the same", async () => {
+  const clock = createFakeClock();
+  const whole = (size: number) => {
+    const collected = new BodyCollector();
+    collected.add(new Uint8Array(size));
+    return { collected, isComplete: true, more: () => Promise.reject(new Error("asked for more")) };
+  };
+  const fits = awaitBody(whole(100), { ...limits(clock), declared: undefined });
+  assertEquals(clock.waiting, 0);
+  assertEquals(await fits, { ok: true, bytes: new Uint8Array(100) });
+  const large = await awaitBody(whole(101), { ...limits(clock), declared: undefined });
+  assertEquals(large.ok ? 200 : large.status, 413);
+});
+
+Deno.test("BodyCollector: is the bytes that were added, whatever the cut", () => {
+  const chunks = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 });
+  fc.assert(fc.property(chunks, fc.integer({ min: 0, max: 60 }), (cut, bytesMax) => {
+    const collector = new BodyCollector();
+    collector.bytesMax = bytesMax;
+    for (const chunk of cut) collector.add(chunk as Uint8Array<ArrayBuffer>);
+    const whole = new Uint8Array(cut.flatMap((chunk) => [...chunk]));
+    assertEquals([collector.length, collector.bytes()], [whole.length, whole]);
+  }));
 });
