@@ -26,6 +26,8 @@ import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
 import { ingressLimits } from "../core/http/ingress.ts";
+import { portLimits } from "../core/http/port.ts";
+import { headersMax } from "../core/http/request_parser.ts";
 import { groupBytesMax, groupItemsMax } from "../core/store/commit_group.ts";
 import { eraseBytesMax, eraseRowsMax } from "../core/store/erase.ts";
 import { pageRowsMax } from "../core/store/listings.ts";
@@ -47,8 +49,22 @@ const limits: readonly (readonly [string, string])[] = [
     "body of a request (`max_body`)",
     `1 MiB, at most ${kib(bodyBytesMax.local)}; ${kib(bodyBytesMax.remote)} on a remote log`,
   ],
-  ["time for a request to arrive", formatDuration(ingressLimits.bodyTimeoutMs)],
-  ["headers; path and query", `${kib(ingressLimits.headerBytesMax)}; ${count(ingressLimits.urlLengthMax)} characters`],
+  [
+    "time for the head of a request; for its body; to take the answer",
+    `${formatDuration(portLimits.headTimeoutMs)}; ${formatDuration(ingressLimits.bodyTimeoutMs)}; ${
+      formatDuration(portLimits.answerTimeoutMs)
+    }`,
+  ],
+  [
+    "headers; path and query",
+    `${headersMax}, ${kib(ingressLimits.headerBytesMax)}; ${count(ingressLimits.urlLengthMax)} characters`,
+  ],
+  [
+    "connections of senders; silence between two requests",
+    `${count(portLimits.connectionsMax)}, beyond it the one idle for longest is closed; ${
+      formatDuration(portLimits.idleTimeoutMs)
+    }`,
+  ],
   ["requests in flight", count(ingressLimits.inFlightMax)],
   ["events in one request", count(eventsPerRequestMax)],
   ["nesting of a JSON body", `${bodyDepthMax} levels`],

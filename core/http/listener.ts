@@ -1,10 +1,11 @@
 /**
- * An open port that stays open. `Deno.serve` gives up for good when the process runs out of file descriptors; here it
- * is opened again, with growing pauses, until somebody closes it.
+ * The port for operators, and on a Deno whose HTTP parser cannot be used also the one for senders. `Deno.serve` gives up
+ * for good when the process runs out of file descriptors; here it is opened again, with growing pauses, until somebody
+ * closes it.
  *
- * What cannot be capped from here: how many connections are open, and how long one may stay silent or take over its
- * headers, because `Deno.serve` hands out requests, not connections. Each costs some 25 KiB and one descriptor. Bodies
- * and requests in flight are capped by the ingress; for the rest a public engine belongs behind a reverse proxy.
+ * What cannot be capped from here, as port.ts does: how many connections are open, and how long one may stay silent or
+ * take over its headers, because `Deno.serve` hands out requests, not connections. Each costs some 25 KiB and one
+ * descriptor.
  */
 
 import type { Clock } from "../domain/clock.ts";

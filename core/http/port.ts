@@ -1,7 +1,7 @@
 /**
  * The port for senders, on sockets of our own: how many connections are open is limited, each of them may be silent only
- * for so long, and running out of file descriptors closes nothing. `Deno.serve` has none of this, and handing a request
- * through it costs half as much again: 57 us of CPU against 37 for a request that is verified and parsed (in one run).
+ * for so long, and running out of file descriptors closes nothing. `Deno.serve` has none of this, and a request that is
+ * verified and parsed takes 62 us of CPU behind it, against 46 here (medians of seven runs in turns).
  */
 
 import type { Clock } from "../domain/clock.ts";

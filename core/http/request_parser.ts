@@ -109,7 +109,8 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
       target: early?.target ?? target ?? "",
       host: headers.host ?? "",
       headers,
-      keepsAlive: keepsAlive && !upgrade, // nobody here speaks another protocol, and llhttp reads no further
+      // HTTP/1.0 would have to be told that it may; of another protocol llhttp reads nothing, and nobody here speaks one.
+      keepsAlive: keepsAlive && minor > 0 && !upgrade,
       body: new BodyCollector(),
       isComplete: false,
     };

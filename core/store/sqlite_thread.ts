@@ -1,6 +1,9 @@
 /**
  * A log in one local file whose SQLite has a thread of its own, so that neither a commit nor a slow disk nor somebody
  * else's lock ever holds up a request that is being verified.
+ *
+ * On the thread of the engine an event would cost less CPU, 0.88 of this without handlers and 0.97 with a script, and yet
+ * 0.95 and 0.92 as many would go through: who waits for the disk verifies nothing (medians of eleven and nine pairs).
  */
 
 import { ConstraintBroken, type Database, NotTried, type Result, type Value } from "./database.ts";

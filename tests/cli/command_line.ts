@@ -27,7 +27,7 @@ export interface CommandOptions {
 
 function command(args: readonly string[], options: CommandOptions, stdin: "piped" | "null"): Deno.ChildProcess {
   return new Deno.Command(options.binary ?? Deno.execPath(), {
-    args: options.binary === undefined ? ["run", "-A", main, ...args] : [...args],
+    args: options.binary === undefined ? ["run", "-A", "--quiet", main, ...args] : [...args],
     cwd: options.cwd,
     env: { NO_COLOR: "1", ...options.env },
     stdin,

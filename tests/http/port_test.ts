@@ -164,6 +164,7 @@ Deno.test("openPort: an HTTP/1.0 request, one for another protocol, and one that
   const upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"];
   const table: [name: string, bytes: string, body: string][] = [
     ["HTTP/1.0", "GET /a HTTP/1.0\r\n\r\n", "GET http:///a? "],
+    ["HTTP/1.0 that would stay", "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET http:///a? "],
     ["upgrade", get("/a", ...upgrade), "GET http://h/a? "],
     ["upgrade with a body", post("{}", ...upgrade), "POST http://h/? {}"],
     ["CONNECT", "CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", "CONNECT h:1? "],
