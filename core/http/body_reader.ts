@@ -86,7 +86,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
  * million one-byte chunks would take a hundred times their size.
  */
 export class BodyCollector {
-  /** More than this is not wanted, and no room is made for it. */
+  /** More than this is not wanted: it is only counted. */
   bytesMax = Infinity;
   #length = 0;
   #room: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -98,23 +98,24 @@ export class BodyCollector {
 
   /** Takes the chunk over: it may not be written to afterwards. */
   add(chunk: Uint8Array<ArrayBuffer>): void {
-    const length = this.#length + chunk.length;
-    if (this.#length === 0) this.#room = chunk;
+    const before = this.#length;
+    this.#length += chunk.length;
+    if (this.#length > this.bytesMax) return;
+    if (before === 0) this.#room = chunk;
     else {
-      if (length > this.#room.length) this.#grow(length);
-      this.#room.set(chunk, this.#length);
+      if (this.#length > this.#room.length) this.#grow(before);
+      this.#room.set(chunk, before);
     }
-    this.#length = length;
   }
 
-  /** All of them, in memory of their own. */
+  /** All of them, in memory of their own; not to be asked for when they are too many. */
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#length === this.#room.length ? this.#room : this.#room.slice(0, this.#length);
   }
 
-  #grow(length: number): void {
-    const roomier = new Uint8Array(Math.max(length, Math.min(this.bytesMax, 2 * this.#room.length)));
-    roomier.set(this.#room.subarray(0, this.#length));
+  #grow(kept: number): void {
+    const roomier = new Uint8Array(Math.max(this.#length, Math.min(this.bytesMax, 2 * this.#room.length)));
+    roomier.set(this.#room.subarray(0, kept));
     this.#room = roomier;
   }
 }

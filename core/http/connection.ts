@@ -74,6 +74,8 @@ export class Connection {
   #phase: Phase = "head";
   #since: number;
   #isClosed = false;
+  /** Set when a head took too long: what comes of it from then on is not looked at. */
+  #givingUp: Promise<void> | undefined;
 
   constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
     this.#conn = conn;
@@ -84,8 +86,9 @@ export class Connection {
 
   /** Since when nobody waits for an answer of it, so that closing it harms nobody; undefined while somebody does. */
   get idleSince(): number | undefined {
-    const isIdle = this.#phase === "idle" || this.#phase === "head" && !this.#parser.isInHead;
-    return isIdle ? this.#since : undefined;
+    const { isInHead, messages } = this.#parser;
+    const isWaiting = this.#phase === "idle" || this.#phase === "head";
+    return isWaiting && !isInHead && messages.length === 0 ? this.#since : undefined;
   }
 
   /** Takes requests until one of the two sides has had enough. Never rejects. */
@@ -119,7 +122,7 @@ export class Connection {
     if (this.#phase === "head" && silentMs > limits.headTimeoutMs) {
       if (!this.#parser.isInHead) return this.close(); // it has not said a word
       const answer = door.refuse({ status: 408, reason: `no whole head in ${limits.headTimeoutMs} ms` });
-      this.#send(answer, { isLast: true }).catch(() => {}).finally(() => this.close());
+      this.#givingUp = this.#send(answer, { isLast: true }).catch(() => {}).finally(() => this.close());
     } else if (
       this.#phase === "idle" && silentMs > limits.idleTimeoutMs ||
       this.#phase === "sending" && silentMs > limits.answerTimeoutMs
@@ -146,6 +149,7 @@ export class Connection {
       if (this.#parser.fault !== undefined || this.#options.isClosing() && !this.#parser.isInHead) return false;
       this.#enter(this.#parser.isInHead || this.#phase === "head" ? "head" : "idle");
       if (await this.#receive() === 0) return false;
+      if (this.#givingUp !== undefined) return await this.#givingUp.then(() => false);
     }
     return true;
   }

@@ -160,8 +160,9 @@ function faultOf(
   if (pairs.length > 2 * headersMax) return { status: 431, reason: `more than ${headersMax} headers` };
   if (headers.host === undefined && minor > 0) return { status: 400, reason: "there is no Host header" };
   if (headers.host?.includes(",")) return { status: 400, reason: "there is more than one Host header" };
-  if (minor === 0 && headers["transfer-encoding"] !== undefined) {
-    return { status: 400, reason: "a Transfer-Encoding, which HTTP/1.0 does not have" };
+  const coding = headers["transfer-encoding"];
+  if (coding !== undefined && (minor === 0 || coding.toLowerCase() !== "chunked")) {
+    return { status: 400, reason: `a Transfer-Encoding other than "chunked" in HTTP/1.1` };
   }
 }
 

@@ -91,6 +91,7 @@ Deno.test("BodyCollector: is the bytes that were added, whatever the cut", () =>
     collector.bytesMax = bytesMax;
     for (const chunk of cut) collector.add(chunk as Uint8Array<ArrayBuffer>);
     const whole = new Uint8Array(cut.flatMap((chunk) => [...chunk]));
-    assertEquals([collector.length, collector.bytes()], [whole.length, whole]);
+    assertEquals(collector.length, whole.length);
+    if (whole.length <= bytesMax) assertEquals(collector.bytes(), whole);
   }));
 });
