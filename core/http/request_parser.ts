@@ -98,19 +98,19 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
     early.pairs.push(...pairs);
   };
   llhttp[HTTPParser.kOnHeadersComplete] = (
-    ...[, minor, pairs, method, target, , , upgrade, keepsAlive]: HeadValues
+    ...[major, minor, pairs, method, target, , , upgrade, keepsAlive]: HeadValues
   ) => {
     isInHead = false;
     const all = early?.pairs ?? pairs ?? [];
     const headers = joinHeaders(all);
-    fault ??= faultOf(all, { headers, minor });
+    fault ??= faultOf(all, { headers, version: `${major}.${minor}` });
     current = {
       method: methods[method] ?? "UNKNOWN",
       target: early?.target ?? target ?? "",
       host: headers.host ?? "",
       headers,
       // HTTP/1.0 would have to be told that it may; of another protocol llhttp reads nothing, and nobody here speaks one.
-      keepsAlive: keepsAlive && minor > 0 && !upgrade,
+      keepsAlive: keepsAlive && minor === 1 && !upgrade,
       body: new BodyCollector(),
       isComplete: false,
     };
@@ -152,16 +152,18 @@ function joinHeaders(pairs: readonly string[]): HeaderMap {
   return headers;
 }
 
-/** What llhttp lets through and a request must not have: RFC 9112, sections 3.2 and 6.1. */
+/** What llhttp lets through and a request must not have: RFC 9112, sections 2.3, 3.2 and 6.1. */
 function faultOf(
   pairs: readonly string[],
-  { headers, minor }: { headers: HeaderMap; minor: number },
+  { headers, version }: { headers: HeaderMap; version: string },
 ): Fault | undefined {
+  const isOld = version === "1.0";
+  if (!isOld && version !== "1.1") return { status: 400, reason: `it speaks HTTP/${version}, this port HTTP/1.1` };
   if (pairs.length > 2 * headersMax) return { status: 431, reason: `more than ${headersMax} headers` };
-  if (headers.host === undefined && minor > 0) return { status: 400, reason: "there is no Host header" };
+  if (!headers.host && !isOld) return { status: 400, reason: "there is no Host header" };
   if (headers.host?.includes(",")) return { status: 400, reason: "there is more than one Host header" };
   const coding = headers["transfer-encoding"];
-  if (coding !== undefined && (minor === 0 || coding.toLowerCase() !== "chunked")) {
+  if (coding !== undefined && (isOld || coding.toLowerCase() !== "chunked")) {
     return { status: 400, reason: `a Transfer-Encoding other than "chunked" in HTTP/1.1` };
   }
 }
