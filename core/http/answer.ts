@@ -32,6 +32,20 @@ export function toResponse({ status, headers, body }: Answer): Response {
   return new Response(bodiless.has(status) ? null : body ?? null, { status, headers });
 }
 
+/** Headers that say how an answer is sent, which is not for its maker to say. */
+const framing = ["connection", "content-length", "date", "transfer-encoding"];
+
+/**
+ * Makes an answer of a plugin's such as HTTP has.
+ *
+ * @throws TypeError or RangeError for a header or a status that HTTP does not have
+ */
+export function cleanAnswer(answer: Answer): Answer {
+  const { headers } = toResponse(answer);
+  for (const name of framing) headers.delete(name);
+  return { ...answer, headers: Object.fromEntries(headers) };
+}
+
 /** How an answer goes out on a connection. */
 export interface Sending {
   /** Whether HEAD was asked: then its body stays here, and is only counted. */
@@ -45,14 +59,14 @@ export interface Sending {
 /** Whether every character is one byte. */
 const isAscii = /^[\p{ASCII}]*$/u;
 
-/** Writes an answer as the bytes of HTTP/1.1. Its headers must be such as `Response` takes. */
+/** Writes an answer as the bytes of HTTP/1.1. One that a plugin has made has to be clean. */
 export function encodeAnswer({ status, headers = {}, body = "" }: Answer, sending: Sending): Uint8Array {
   const text = bodiless.has(status) ? "" : body;
   const length = isAscii.test(text) ? text.length : encoder.encode(text).length;
   let head = `HTTP/1.1 ${status} ${STATUS_TEXT[status as StatusCode] ?? ""}\r\ndate: ${sending.date}\r\n`;
   for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
   if (text !== "" && headers["content-type"] === undefined) head += `content-type: ${defaultType}\r\n`;
-  if (!bodiless.has(status)) head += `content-length: ${length}\r\n`;
+  if (status !== 204 && status !== 304) head += `content-length: ${length}\r\n`;
   if (sending.isLast) head += "connection: close\r\n";
   return encoder.encode(`${head}\r\n${sending.isHead ? "" : text}`);
 }

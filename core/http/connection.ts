@@ -115,6 +115,11 @@ export class Connection {
     }
   }
 
+  /** Whether it was opened just now, so that its first request may be on its way. */
+  isNew(now: number): boolean {
+    return this.#phase === "head" && this.#since === now;
+  }
+
   /** Closes it if it has been silent for longer than it may. */
   expire(): void {
     const { limits, coarseNow, door } = this.#options;
@@ -157,6 +162,7 @@ export class Connection {
   /** Reads once; returns how many bytes it got, none when the other side has nothing more to say. */
   async #receive(): Promise<number> {
     const count = await this.#conn.read(this.#buffer) ?? 0;
+    if (this.#isClosed) return 0; // nobody would get an answer
     if (count > 0) this.#parser.push(this.#buffer.subarray(0, count));
     return count;
   }
@@ -174,7 +180,7 @@ export class Connection {
 
   #bodyOf(message: Message): ArrivingBody {
     let received = 0;
-    let isAwaited = message.headers.expect?.toLowerCase() === "100-continue";
+    let isAwaited = message.expectsContinue;
     return {
       collected: message.body,
       get isComplete() {
@@ -218,5 +224,6 @@ export class Connection {
 
 /** As the sender wrote it. A target that is a whole URL names its own host. */
 function urlOf({ target, host }: Message): RawUrl {
-  return splitUrl(target.startsWith("/") ? `http://${host}${target}` : target);
+  if (!target.startsWith("/")) return splitUrl(target);
+  return { ...splitUrl(`http://-${target}`), origin: `http://${host}` }; // apart, so that a host is never part of a path
 }

@@ -12,7 +12,7 @@ import type { Generation } from "../engine/generation.ts";
 import type { Intake, Intaken, Refused } from "../engine/intake.ts";
 import type { Observer } from "../engine/observer.ts";
 import { type Appended, type Paused, StoreUnavailable } from "../store/store.ts";
-import { jsonAnswer, toResponse } from "./answer.ts";
+import { cleanAnswer, jsonAnswer, toResponse } from "./answer.ts";
 import { readBody } from "./body_reader.ts";
 import { clientAddress, peerOf, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
 import type { Call, Door } from "./connection.ts";
@@ -281,8 +281,7 @@ function refusalOf({ refusal, reason, detail, paths }: Refused): Refusal {
 function accept(intaken: Exclude<Intaken, Refused>): Answer {
   const own = intaken.answer;
   if (intaken.kind === "accepted" && own === undefined) return jsonAnswer(receipt(intaken.events), { status: 202 });
-  toResponse(own!); // throws for what HTTP does not have: a plugin's mistake is found here
-  return own!;
+  return cleanAnswer(own!);
 }
 
 /** One event is answered as itself, several as a list. */

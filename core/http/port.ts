@@ -22,7 +22,7 @@ export const portLimits: PortLimits = {
   connectionsMax: 4_096,
   headerBytesMax: 65_536 + 8_192, // so that the ingress can say which of the two is too large
   headTimeoutMs: 10_000,
-  idleTimeoutMs: 75_000, // longer than a proxy keeps an unused connection (nginx: 60 s), so that it is the one that closes
+  idleTimeoutMs: 620_000, // longer than proxies keep theirs (Caddy: 2 min, load balancers up to 10), so that they close it
   answerTimeoutMs: 10_000,
 };
 
@@ -98,6 +98,7 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
   function evict(): void {
     let idlest: Connection | undefined;
     for (const connection of connections) {
+      if (connection.isNew(now)) continue;
       if ((connection.idleSince ?? Infinity) < (idlest?.idleSince ?? Infinity)) idlest = connection;
     }
     idlest?.close();
@@ -135,6 +136,7 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
         pauseMs = acceptAgainMs.first;
       } catch (error) {
         if (stopping.signal.aborted) return;
+        if (hasHungUp(error)) continue;
         if (!isShort) {
           report("error", `${written(actual)} accepts no connection: ${describeError(error)}; trying again`);
         }
@@ -150,25 +152,33 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
     observe({ kind: "engine", at: clock.now(), level, message });
   }
 
-  const accepting = acceptAll();
-  return {
-    address: actual,
-    async close() {
-      stopping.abort();
-      server.close();
+  async function closeOnce(): Promise<void> {
+    stopping.abort();
+    server.close();
+    notify();
+    for (const connection of connections) if (connection.idleSince !== undefined) connection.close();
+    let isOver = false;
+    const cancel = clock.timer(closeGraceMs, () => {
+      isOver = true;
       notify();
-      for (const connection of connections) if (connection.idleSince !== undefined) connection.close();
-      let isOver = false;
-      const cancel = clock.timer(closeGraceMs, () => {
-        isOver = true;
-        notify();
-      });
-      while (connections.size > 0 && !isOver) await change(closeGraceMs);
-      cancel();
-      for (const connection of connections) connection.close();
-      await accepting;
-    },
-  };
+    });
+    while (connections.size > 0 && !isOver) await change(closeGraceMs);
+    cancel();
+    for (const connection of connections) connection.close();
+    connections.clear(); // an answer that never comes keeps nothing alive
+    cancelTick();
+    await accepting;
+  }
+
+  const accepting = acceptAll();
+  let closed: Promise<void> | undefined;
+  return { address: actual, close: () => closed ??= closeOnce() };
+}
+
+/** Whether whoever had called hung up before the connection was taken: the port itself is fine. */
+function hasHungUp(error: unknown): boolean {
+  const { NotConnected, ConnectionReset, ConnectionAborted } = Deno.errors;
+  return error instanceof NotConnected || error instanceof ConnectionReset || error instanceof ConnectionAborted;
 }
 
 function doNothing(): void {}

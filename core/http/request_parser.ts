@@ -23,6 +23,8 @@ export interface Message {
   readonly headers: HeaderMap;
   /** Whether the sender may go on with another request on this connection. */
   readonly keepsAlive: boolean;
+  /** Whether the sender waits to be told to send the body. */
+  readonly expectsContinue: boolean;
   /** Its body, as far as it is there. */
   readonly body: BodyCollector;
   /** Whether the body is there to its last byte. */
@@ -111,6 +113,7 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
       headers,
       // HTTP/1.0 would have to be told that it may; of another protocol llhttp reads nothing, and nobody here speaks one.
       keepsAlive: keepsAlive && minor === 1 && !upgrade,
+      expectsContinue: minor === 1 && headers.expect?.toLowerCase() === "100-continue",
       body: new BodyCollector(),
       isComplete: false,
     };
@@ -136,6 +139,10 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
       if (fault !== undefined) return;
       const result = llhttp.execute(bytes);
       if (typeof result !== "number") fault ??= faultFrom(result, bytes);
+      // Of a request that would change the protocol it does not say what is wrong, only that it went no further.
+      else if (result < bytes.length && current !== undefined) {
+        fault ??= { status: 400, reason: "its body is not as its headers say" };
+      }
     },
   };
 }
@@ -152,6 +159,9 @@ function joinHeaders(pairs: readonly string[]): HeaderMap {
   return headers;
 }
 
+/** Characters of a host and its port: RFC 3986, section 3.2.2, without the comma, which joins two headers. */
+const hostShape = /^[\w.\-~%!$&'()*+;=:[\]]*$/;
+
 /** What llhttp lets through and a request must not have: RFC 9112, sections 2.3, 3.2 and 6.1. */
 function faultOf(
   pairs: readonly string[],
@@ -162,6 +172,9 @@ function faultOf(
   if (pairs.length > 2 * headersMax) return { status: 431, reason: `more than ${headersMax} headers` };
   if (!headers.host && !isOld) return { status: 400, reason: "there is no Host header" };
   if (headers.host?.includes(",")) return { status: 400, reason: "there is more than one Host header" };
+  if (headers.host !== undefined && !hostShape.test(headers.host)) {
+    return { status: 400, reason: "the Host header is no host" };
+  }
   const coding = headers["transfer-encoding"];
   if (coding !== undefined && (isOld || coding.toLowerCase() !== "chunked")) {
     return { status: 400, reason: `a Transfer-Encoding other than "chunked" in HTTP/1.1` };

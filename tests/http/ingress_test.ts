@@ -3,6 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Source } from "../../core/domain/config.ts";
 import type { Intaken } from "../../core/engine/intake.ts";
+import type { Answer } from "../../core/domain/provider.ts";
+import type { Call } from "../../core/http/connection.ts";
 import { createIngress, type IngressOptions } from "../../core/http/ingress.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
@@ -130,6 +132,25 @@ Deno.test("createIngress: what is accepted, and the answer that the sender gets"
     assertEquals([response.status, await response.text()], [status, body], name);
     assertEquals([seen, clock.waiting], [[], 0], name);
   }
+});
+
+Deno.test("createIngress: an answer of a plugin's goes out as HTTP has it, and one that HTTP does not have is a 500", async () => {
+  const call: Call = {
+    method: "POST",
+    url: { origin: "http://h", path: "/hooks/a", query: "" },
+    headers: { "content-type": "application/json" },
+    peer: () => undefined,
+    readBody: () => Promise.resolve({ ok: true, bytes: new Uint8Array() }),
+  };
+  const ask = (answer: Answer) => setUp({ answer: () => ({ kind: "handshake", answer }) }).ingress.answer(call);
+  const odd = { "X-Echo": " v\r\n", "Content-Length": "99", "transfer-encoding": "chunked", connection: "close" };
+  assertEquals(await ask({ status: 200, headers: odd, body: "ok" }), {
+    status: 200,
+    headers: { "content-type": "text/plain;charset=UTF-8", "x-echo": "v" },
+    body: "ok",
+  });
+  assertEquals((await ask({ status: 200, headers: { "x-echo": "a\r\nb" } })).status, 500);
+  assertEquals((await ask({ status: 20 })).status, 500);
 });
 
 Deno.test("createIngress: the intake gets the bytes, the headers in lower case and the URL as it was written", async () => {

@@ -99,6 +99,7 @@ Deno.test("openPort: answers as HTTP wants them", async () => {
     "/text": { status: 200, body: "über" },
     "/empty": { status: 204, headers: { "x-a": "b" }, body: "ignored" },
     "/odd": { status: 299 },
+    "/reset": { status: 205 },
   };
   await using server = open({ answer: ({ url }) => answers[url.path]! });
   assertMatch(
@@ -106,6 +107,10 @@ Deno.test("openPort: answers as HTTP wants them", async () => {
     /^HTTP\/1\.1 202 Accepted\r\ndate: .* GMT\r\ncontent-type: application\/json\r\ncontent-length: 2\r\n\r\n\{\}$/,
   );
   assertMatch(await exchange(server.port, get("/odd")), /^HTTP\/1\.1 299 \r\ndate: .*\r\ncontent-length: 0\r\n\r\n$/);
+  assertMatch(
+    await exchange(server.port, get("/reset")),
+    /^HTTP\/1\.1 205 Reset Content\r\ndate: .*\r\ncontent-length: 0\r\n/,
+  );
   const text = await connect(server.port);
   await write(text, get("/text", "Connection: close"));
   assertMatch(
@@ -136,6 +141,7 @@ Deno.test("openPort: what is no request is refused, told why to the operator, an
       400,
       /Transfer-Encoding/,
     ],
+    ["a Host that would be a path", "GET /a HTTP/1.1\r\nHost: h/b?\r\n\r\n", 400, /is no host/],
     ["two codings", get("/", "Transfer-Encoding: identity, chunked"), 400, /Transfer-Encoding/],
     ["no coding", get("/", "Transfer-Encoding:"), 400, /Transfer-Encoding/],
     ["many headers", get("/", ...Array.from({ length: 256 }, (_, n) => `X-${n}: 1`)), 431, /more than 256 headers/],
@@ -189,6 +195,31 @@ Deno.test("openPort: an HTTP/1.0 request, one for another protocol, and one that
     assert(answer.endsWith(`\r\n\r\n${body}`), `${name}: ${answer}`);
     assertMatch(answer, /connection: close/, name);
   }
+});
+
+Deno.test("openPort: a chunk that is none ends the body at once, also of a request that would change the protocol", async () => {
+  await using server = open();
+  for (const lines of [[], ["Connection: Upgrade", "Upgrade: x"]]) {
+    const head = ["POST / HTTP/1.1", "Host: h", ...lines, "Transfer-Encoding: chunked", "", ""].join("\r\n");
+    assertMatch(await exchange(server.port, head + "ZZ\r\n"), /400 body broke off/);
+  }
+});
+
+Deno.test("openPort: who hangs up before the call is taken costs nobody else anything", async () => {
+  await using server = open();
+  const idle = await connect(server.port);
+  await write(idle, get("/idle"));
+  assertMatch(await readAnswer(idle), /\/idle/);
+  for (let turn = 0; turn < 20; turn++) {
+    const gone = await connect(server.port);
+    await write(gone, get("/gone"));
+    gone.close(); // with an answer unread: the other side is told by a reset
+  }
+  assertMatch(await exchange(server.port, get("/here")), /\/here/);
+  await write(idle, get("/again"));
+  assertMatch(await readAnswer(idle), /\/again/);
+  idle.close();
+  assertEquals(server.seen, []);
 });
 
 Deno.test("openPort: silence ends a connection: before a word, within a head, between requests", async () => {
@@ -309,6 +340,7 @@ Deno.test("Listener.close of a port: an answer that never comes is not waited fo
   await write(connection, get("/"));
   await until("it is asked", () => server.clock.waiting > 0);
   const closed = server.listener.close();
+  assertEquals(server.listener.close(), closed);
   await Promise.resolve();
   server.clock.advance(5_000);
   await closed;
