@@ -27,7 +27,7 @@ import { createIngress } from "./http/ingress.ts";
 import { listen, type Listener } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { openPort } from "./http/port.ts";
-import { hasRequestParser } from "./http/request_parser.ts";
+import { canParseRequests, denoVersionMin } from "./http/request_parser.ts";
 import { type Backup, createBackups } from "./store/backup.ts";
 import { childLockFile, logFile, openStore } from "./store/open.ts";
 import { type Appended, StoreUnavailable } from "./store/store.ts";
@@ -369,7 +369,13 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
     },
     async listen() {
       const { server } = generation.config;
-      const ingest = hasRequestParser
+      if (!canParseRequests) {
+        const message =
+          `Deno ${Deno.version.deno} is older than ${denoVersionMin}: connections of senders, and how long ` +
+          "they are silent, have no limit; put a proxy with timeouts in front of it";
+        observe({ kind: "engine", at: clock.now(), level: "info", message });
+      }
+      const ingest = canParseRequests
         ? openPort(server.listen, ingress, { clock, observe })
         : await listen(server.listen, ingress.fetch, { clock, observe });
       listeners.push(ingest);

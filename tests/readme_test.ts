@@ -26,7 +26,8 @@ import { janitorEveryMs } from "../core/engine/janitor.ts";
 import { attemptsAtOnceMax } from "../core/engine/scheduler.ts";
 import { adminBodyBytesMax } from "../core/http/admin.ts";
 import { ingressLimits } from "../core/http/ingress.ts";
-import { portLimits } from "../core/http/port.ts";
+import { framing } from "../core/http/connection.ts";
+import { closeGraceMs, portLimits } from "../core/http/port.ts";
 import { headersMax } from "../core/http/request_parser.ts";
 import { groupBytesMax, groupItemsMax } from "../core/store/commit_group.ts";
 import { eraseBytesMax, eraseRowsMax } from "../core/store/erase.ts";
@@ -58,6 +59,10 @@ const limits: readonly (readonly [string, string])[] = [
   [
     "headers; path and query",
     `${headersMax}, ${kib(ingressLimits.headerBytesMax)}; ${count(ingressLimits.urlLengthMax)} characters`,
+  ],
+  [
+    "framing of a chunked body",
+    `${kib(framing.freeBytes)}, and ${framing.bytesPerByte} bytes for each byte of the body`,
   ],
   [
     "connections of senders; silence between two requests",
@@ -115,7 +120,10 @@ const limits: readonly (readonly [string, string])[] = [
     "clocks of engines on one log, how far apart",
     `${formatDuration(clockSkewMsMax)}; beyond it an open breaker, a spent rate limit or a tick is taken for outdated`,
   ],
-  ["grace of a shutdown", formatDuration(stopGraceMs)],
+  [
+    "grace of a shutdown; then of requests that are being answered",
+    `${formatDuration(stopGraceMs)}; ${formatDuration(closeGraceMs)}`,
+  ],
 ];
 
 /** Commands that only hold others. */

@@ -19,9 +19,9 @@ import { withTimes } from "./admin_query_schema.ts";
 import { refuse, refuseDelivery } from "./admin_refusal.ts";
 import * as routes from "./admin_routes.ts";
 import { viewEvent, viewOpen, viewQueue, viewRoute, viewSource } from "./admin_view.ts";
+import { toResponse } from "./answer.ts";
 import { peerOf, splitUrl } from "./client_address.ts";
 import { metricsType } from "./metrics.ts";
-import { toResponse } from "./answer.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { problem, problemDocument, problemType, retryAfter } from "./problem.ts";
 

@@ -33,16 +33,16 @@ export function toResponse({ status, headers, body }: Answer): Response {
 }
 
 /** Headers that say how an answer is sent, which is not for its maker to say. */
-const framing = ["connection", "content-length", "date", "transfer-encoding"];
+const framingHeaders = ["connection", "content-length", "date", "transfer-encoding"];
 
 /**
- * Makes an answer of a plugin's such as HTTP has.
+ * Makes of a plugin's answer one that HTTP has.
  *
  * @throws TypeError or RangeError for a header or a status that HTTP does not have
  */
 export function cleanAnswer(answer: Answer): Answer {
   const { headers } = toResponse(answer);
-  for (const name of framing) headers.delete(name);
+  for (const name of framingHeaders) headers.delete(name);
   return { ...answer, headers: Object.fromEntries(headers) };
 }
 

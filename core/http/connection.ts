@@ -3,30 +3,12 @@
  * HTTP says so or the other side is silent for too long. Nothing that a sender does here can throw.
  */
 
-import type { HeaderMap } from "../domain/event.ts";
 import type { Answer } from "../domain/provider.ts";
 import { encodeAnswer } from "./answer.ts";
-import { type ArrivingBody, awaitBody, type BodyLimits, type BodyRead } from "./body_reader.ts";
+import { type ArrivingBody, awaitBody } from "./body_reader.ts";
 import { peerOf, type RawUrl, splitUrl } from "./client_address.ts";
-import { createRequestParser, type Fault, type Message } from "./request_parser.ts";
-
-/** A request whose head is there. */
-export interface Call {
-  readonly method: string;
-  readonly url: RawUrl;
-  readonly headers: HeaderMap;
-  /** The address at the other end, where it is known. */
-  peer(): string | undefined;
-  /** Reads the body; only once. */
-  readBody(limits: BodyLimits): Promise<BodyRead>;
-}
-
-/** Who answers. Neither throws. */
-export interface Door {
-  answer(call: Call): Promise<Answer>;
-  /** Answers what is no request. */
-  refuse(fault: Fault): Answer;
-}
+import type { Call, Door } from "./door.ts";
+import { createRequestParser, type Message, type RequestParser } from "./request_parser.ts";
 
 /** What a connection may take. */
 export interface ConnectionLimits {
@@ -58,7 +40,7 @@ export interface ConnectionOptions {
 const readBytes = 8_192;
 
 /** Bytes of framing that a chunked body may have for each of its own, beyond some that all may have. */
-const framing = { bytesPerByte: 16, freeBytes: 65_536 };
+export const framing = { bytesPerByte: 16, freeBytes: 65_536 };
 
 const continueBytes = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
 
@@ -69,7 +51,7 @@ type Phase = "idle" | "head" | "answer" | "sending";
 export class Connection {
   readonly #conn: Deno.TcpConn;
   readonly #options: ConnectionOptions;
-  readonly #parser;
+  readonly #parser: RequestParser;
   readonly #buffer = new Uint8Array(readBytes);
   #phase: Phase = "head";
   #since: number;
@@ -86,6 +68,7 @@ export class Connection {
 
   /** Since when nobody waits for an answer of it, so that closing it harms nobody; undefined while somebody does. */
   get idleSince(): number | undefined {
+    if (this.#isClosed) return undefined;
     const { isInHead, messages } = this.#parser;
     const isWaiting = this.#phase === "idle" || this.#phase === "head";
     return isWaiting && !isInHead && messages.length === 0 ? this.#since : undefined;
@@ -102,12 +85,12 @@ export class Connection {
         // What is still to come of a body that nobody wants would be taken for the next request.
         const isLast = !message.keepsAlive || !message.isComplete || this.#options.isClosing();
         await this.#send(answer, { isHead: message.method === "HEAD", isLast });
-        if (isLast) return await this.#linger(message.isComplete);
+        if (isLast) return message.isComplete ? undefined : await this.#linger();
       }
       const { fault } = this.#parser;
       if (fault === undefined) return;
       await this.#send(this.#options.door.refuse(fault), { isLast: true });
-      await this.#linger(false);
+      await this.#linger();
     } catch {
       // The other side has gone, or was too slow: there is nobody to tell.
     } finally {
@@ -116,8 +99,8 @@ export class Connection {
   }
 
   /** Whether it was opened just now, so that its first request may be on its way. */
-  isNew(now: number): boolean {
-    return this.#phase === "head" && this.#since === now;
+  get isNew(): boolean {
+    return this.#phase === "head" && this.#since === this.#options.coarseNow();
   }
 
   /** Closes it if it has been silent for longer than it may. */
@@ -154,7 +137,6 @@ export class Connection {
       if (this.#parser.fault !== undefined || this.#options.isClosing() && !this.#parser.isInHead) return false;
       this.#enter(this.#parser.isInHead || this.#phase === "head" ? "head" : "idle");
       if (await this.#receive() === 0) return false;
-      if (this.#givingUp !== undefined) return await this.#givingUp.then(() => false);
     }
     return true;
   }
@@ -162,6 +144,7 @@ export class Connection {
   /** Reads once; returns how many bytes it got, none when the other side has nothing more to say. */
   async #receive(): Promise<number> {
     const count = await this.#conn.read(this.#buffer) ?? 0;
+    await this.#givingUp; // which ends with the connection closed
     if (this.#isClosed) return 0; // nobody would get an answer
     if (count > 0) this.#parser.push(this.#buffer.subarray(0, count));
     return count;
@@ -215,8 +198,7 @@ export class Connection {
    * Lets the other side end what it was sending: closing while there is something unread would reset the connection, and
    * with that take away the answer that was just sent.
    */
-  async #linger(isComplete: boolean): Promise<void> {
-    if (isComplete) return;
+  async #linger(): Promise<void> {
     await this.#conn.closeWrite();
     while (await this.#conn.read(this.#buffer) !== null);
   }
@@ -225,5 +207,6 @@ export class Connection {
 /** As the sender wrote it. A target that is a whole URL names its own host. */
 function urlOf({ target, host }: Message): RawUrl {
   if (!target.startsWith("/")) return splitUrl(target);
-  return { ...splitUrl(`http://-${target}`), origin: `http://${host}` }; // apart, so that a host is never part of a path
+  // With a stand-in for the host: neither an odd one nor `//` in the target may move where the path begins.
+  return { ...splitUrl(`http://-${target}`), origin: `http://${host}` };
 }

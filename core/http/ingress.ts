@@ -15,7 +15,7 @@ import { type Appended, type Paused, StoreUnavailable } from "../store/store.ts"
 import { cleanAnswer, jsonAnswer, toResponse } from "./answer.ts";
 import { readBody } from "./body_reader.ts";
 import { clientAddress, peerOf, type RawUrl, signedUrl, splitUrl } from "./client_address.ts";
-import type { Call, Door } from "./connection.ts";
+import type { Call, Door } from "./door.ts";
 import { answerProbe, comeBackMs } from "./probe.ts";
 import { type Problem, problemAnswer, retryAfter } from "./problem.ts";
 import { createSourceTable, type Entry, type SourceTable } from "./source_table.ts";
@@ -279,9 +279,9 @@ function refusalOf({ refusal, reason, detail, paths }: Refused): Refusal {
 }
 
 function accept(intaken: Exclude<Intaken, Refused>): Answer {
-  const own = intaken.answer;
-  if (intaken.kind === "accepted" && own === undefined) return jsonAnswer(receipt(intaken.events), { status: 202 });
-  return cleanAnswer(own!);
+  if (intaken.kind === "handshake") return cleanAnswer(intaken.answer);
+  const { answer, events } = intaken;
+  return answer === undefined ? jsonAnswer(receipt(events), { status: 202 }) : cleanAnswer(answer);
 }
 
 /** One event is answered as itself, several as a list. */

@@ -3,9 +3,8 @@
  * for good when the process runs out of file descriptors; here it is opened again, with growing pauses, until somebody
  * closes it.
  *
- * What cannot be capped from here, as port.ts does: how many connections are open, and how long one may stay silent or
- * take over its headers, because `Deno.serve` hands out requests, not connections. Each costs some 25 KiB and one
- * descriptor.
+ * Unlike port.ts it cannot cap how many connections are open, and how long one may stay silent or take over its headers,
+ * because `Deno.serve` hands out requests, not connections. Each connection costs some 25 KiB and one descriptor.
  */
 
 import type { Clock } from "../domain/clock.ts";
@@ -29,8 +28,6 @@ export interface Listener {
 export interface ListenOptions {
   readonly clock: Clock;
   readonly observe: Observer;
-  /** Called once, when the port is open for the first time. */
-  readonly onListen?: (address: Address) => void;
   /** How long `close` waits for the requests in flight. Default 5 s. */
   readonly closeGraceMs?: number;
 }
@@ -117,7 +114,6 @@ export function listen(address: Address, fetch: Fetch, options: ListenOptions): 
     return Promise.reject(cannotListen(address, error));
   }
   actual = { hostname: address.hostname, port: server.addr.port };
-  options.onListen?.(actual);
   const supervised = supervise();
   return Promise.resolve({
     address: actual,

@@ -8,7 +8,9 @@ import type { Clock } from "../domain/clock.ts";
 import type { Address } from "../domain/config.ts";
 import { describeError } from "../domain/error.ts";
 import type { Observer } from "../engine/observer.ts";
-import { Connection, type ConnectionLimits, type Door } from "./connection.ts";
+import { Connection, type ConnectionLimits } from "./connection.ts";
+import type { Door } from "./door.ts";
+import { ingressLimits } from "./ingress.ts";
 import { cannotListen, type Listener, written } from "./listener.ts";
 
 /** What a port takes. */
@@ -20,7 +22,7 @@ export interface PortLimits extends ConnectionLimits {
 /** The limits that hold unless others are given. */
 export const portLimits: PortLimits = {
   connectionsMax: 4_096,
-  headerBytesMax: 65_536 + 8_192, // so that the ingress can say which of the two is too large
+  headerBytesMax: ingressLimits.headerBytesMax + ingressLimits.urlLengthMax, // so that the ingress says which is too large
   headTimeoutMs: 10_000,
   idleTimeoutMs: 620_000, // longer than proxies keep theirs (Caddy: 2 min, load balancers up to 10), so that they close it
   answerTimeoutMs: 10_000,
@@ -32,12 +34,16 @@ const tickMs = 1_000;
 /** Pauses between attempts to accept a connection when there are no file descriptors: the first, doubling up to the last. */
 const acceptAgainMs = { first: 10, last: 1_000 };
 
+/** How soon a shortage of file descriptors is told again after one that is over. */
+const quietMs = 60_000;
+
+/** How long `close` waits for the requests in flight. */
+export const closeGraceMs = 5_000;
+
 /** What a port is wired to. */
 export interface PortOptions {
   readonly clock: Clock;
   readonly observe: Observer;
-  /** How long `close` waits for the requests in flight. Default 5 s. */
-  readonly closeGraceMs?: number;
   readonly limits?: Partial<PortLimits>;
 }
 
@@ -48,11 +54,11 @@ export interface PortOptions {
  * @throws Error saying what to change when the port cannot be opened
  */
 export function openPort(address: Address, door: Door, options: PortOptions): Listener {
-  const { clock, observe, closeGraceMs = 5_000 } = options;
+  const { clock, observe } = options;
   const limits: PortLimits = { ...portLimits, ...options.limits };
   const connections = new Set<Connection>();
   const stopping = new AbortController();
-  /** Called when a connection has ended or nobody waits for it any more, and when the port closes. */
+  /** Ends the wait for a change: of the accept loop, and once that has ended of `close`. */
   let notify = doNothing;
   let now = 0;
   let cancelTick = doNothing;
@@ -98,23 +104,21 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
   function evict(): void {
     let idlest: Connection | undefined;
     for (const connection of connections) {
-      if (connection.isNew(now)) continue;
+      if (connection.isNew) continue; // its request may be on its way
       if ((connection.idleSince ?? Infinity) < (idlest?.idleSince ?? Infinity)) idlest = connection;
     }
     idlest?.close();
   }
 
-  /** Holds a new connection back until there is room for it. */
-  async function hasRoom(conn: Deno.TcpConn): Promise<Deno.TcpConn> {
+  async function waitForRoom(): Promise<void> {
     while (connections.size >= limits.connectionsMax && !stopping.signal.aborted) {
       evict();
-      await change(tickMs);
+      await waitForChange(tickMs);
     }
-    return conn;
   }
 
-  /** Resolves when something has changed, or after a while. */
-  function change(afterMs: number): Promise<void> {
+  /** Resolves when a connection has ended or nobody waits for it any more, when the port closes, or after a while. */
+  function waitForChange(afterMs: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = clock.timer(afterMs, resolve);
       notify = () => {
@@ -125,26 +129,40 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
     });
   }
 
-  async function acceptAll(): Promise<void> {
-    let pauseMs = acceptAgainMs.first;
-    let isShort = false;
-    while (!stopping.signal.aborted) {
+  /** Resolves when the time is up or the port closes. */
+  function pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        stopping.signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const cancel = clock.timer(delayMs, end);
+      stopping.signal.addEventListener("abort", end);
+    });
+  }
+
+  /** The next connection; undefined when the port is closed. */
+  async function accept(): Promise<Deno.TcpConn | undefined> {
+    for (let pauseMs = acceptAgainMs.first; !stopping.signal.aborted;) {
       try {
-        take(await hasRoom(await server.accept()));
-        if (isShort) report("info", `${written(actual)} accepts connections again`);
-        isShort = false;
-        pauseMs = acceptAgainMs.first;
+        return await server.accept();
       } catch (error) {
         if (stopping.signal.aborted) return;
         if (hasHungUp(error)) continue;
-        if (!isShort) {
-          report("error", `${written(actual)} accepts no connection: ${describeError(error)}; trying again`);
-        }
-        isShort = true;
+        shortage.begins(error);
         evict();
-        await change(pauseMs);
+        await pause(pauseMs);
         pauseMs = Math.min(acceptAgainMs.last, pauseMs * 2);
       }
+    }
+  }
+
+  async function acceptAll(): Promise<void> {
+    for (let conn = await accept(); conn !== undefined; conn = await accept()) {
+      shortage.ends();
+      await waitForRoom();
+      take(conn);
     }
   }
 
@@ -152,18 +170,32 @@ export function openPort(address: Address, door: Door, options: PortOptions): Li
     observe({ kind: "engine", at: clock.now(), level, message });
   }
 
+  /** Said once when it begins and once when it ends, however often a few descriptors come and go. */
+  const shortage = {
+    isTold: false,
+    quietUntil: -Infinity,
+    begins(error: unknown): void {
+      if (this.isTold || clock.monotonic() < this.quietUntil) return;
+      this.isTold = true;
+      report("error", `${written(actual)} accepts no connection: ${describeError(error)}; trying again`);
+    },
+    ends(): void {
+      if (!this.isTold) return;
+      this.isTold = false;
+      this.quietUntil = clock.monotonic() + quietMs;
+      report("info", `${written(actual)} accepts connections again`);
+    },
+  };
+
   async function closeOnce(): Promise<void> {
     stopping.abort();
     server.close();
     notify();
     for (const connection of connections) if (connection.idleSince !== undefined) connection.close();
-    let isOver = false;
-    const cancel = clock.timer(closeGraceMs, () => {
-      isOver = true;
-      notify();
-    });
-    while (connections.size > 0 && !isOver) await change(closeGraceMs);
-    cancel();
+    const endsAt = clock.monotonic() + closeGraceMs;
+    for (let leftMs = closeGraceMs; connections.size > 0 && leftMs > 0; leftMs = endsAt - clock.monotonic()) {
+      await waitForChange(leftMs);
+    }
     for (const connection of connections) connection.close();
     connections.clear(); // an answer that never comes keeps nothing alive
     cancelTick();

@@ -5,10 +5,14 @@
 
 import { HTTPParser, methods } from "node:_http_common";
 import type { HeaderMap } from "../domain/event.ts";
+import { isOlder } from "../domain/version.ts";
 import { BodyCollector } from "./body_reader.ts";
 
-/** Whether this Deno has the parser; versions before 2.9 only have its name. */
-export const hasRequestParser: boolean = typeof HTTPParser?.prototype?.execute === "function";
+/** Oldest Deno on whose sockets requests are parsed here: 2.9.0 has the parser, but its `close` leaves a write waiting. */
+export const denoVersionMin = "2.9.6";
+
+/** Whether this Deno has all that it takes. */
+export const canParseRequests: boolean = !isOlder(Deno.version.deno, denoVersionMin);
 
 /** Most headers of a request. */
 export const headersMax = 256;
@@ -121,6 +125,7 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
     if (fault === undefined) messages.push(current);
     return 0;
   };
+  // A copy of the platform's, so that the bytes it was made of may be overwritten.
   llhttp[HTTPParser.kOnBody] = (bytes: Uint8Array<ArrayBuffer>) => current!.body.add(bytes);
   llhttp[HTTPParser.kOnMessageComplete] = () => {
     current!.isComplete = true;

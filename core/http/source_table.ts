@@ -23,7 +23,7 @@ export interface Entry extends SourceAtWork<HttpSource> {
 export interface SourceTable {
   readonly byPath: ReadonlyMap<string, Entry>;
   readonly trusted: AddressSet;
-  /** Whether anything depends on who the peer is; to ask costs a call into the platform. */
+  /** Whether anything depends on who the peer is; with `Deno.serve` to ask costs a call into the platform. */
   readonly asksForPeers: boolean;
   readonly publicUrl?: string;
 }

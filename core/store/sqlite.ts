@@ -7,6 +7,7 @@
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { isOlder } from "../domain/version.ts";
 import { ConstraintBroken, type Database, type Result, type Statement, type Value } from "./database.ts";
 import { describeFullDisk } from "./free_space.ts";
 import { DiskFull, StoreUnavailable } from "./store.ts";
@@ -119,12 +120,6 @@ function checkpoint(db: DatabaseSync): void {
   } catch {
     // It is as durable as it was. If it cannot be written at all, the next commit says so.
   }
-}
-
-function isOlder(version: string, than: string): boolean {
-  const [a, b] = [version, than].map((text) => text.split(".").map(Number));
-  for (let i = 0; i < 3; i++) if (a![i] !== b![i]) return (a![i] ?? 0) < (b![i] ?? 0);
-  return false;
 }
 
 class SqliteFile implements Database {

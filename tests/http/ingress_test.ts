@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Source } from "../../core/domain/config.ts";
 import type { Intaken } from "../../core/engine/intake.ts";
 import type { Answer } from "../../core/domain/provider.ts";
-import type { Call } from "../../core/http/connection.ts";
+import type { Call } from "../../core/http/door.ts";
 import { createIngress, type IngressOptions } from "../../core/http/ingress.ts";
 import { StoreUnavailable } from "../../core/store/store.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
