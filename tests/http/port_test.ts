@@ -1,7 +1,6 @@
 /** Our own port: how many connections it holds and how long each may be silent, and HTTP/1.1 as senders and proxies use it. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
-import { createConnection } from "node:net";
 import { systemClock } from "../../core/engine/system_clock.ts";
 import type { Answer } from "../../core/domain/provider.ts";
 import type { Call, Door } from "../../core/http/door.ts";
@@ -54,15 +53,17 @@ async function readAll(connection: Deno.Conn): Promise<string> {
   return await new Response(connection.readable).text();
 }
 
-/** Opens connections and resets each at once: nothing of them is left but an error when they are taken. */
-async function reset(port: number, count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) {
-    const socket = createConnection({ host: "127.0.0.1", port });
-    await new Promise<void>((resolve) => socket.once("connect", resolve));
-    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-    socket.resetAndDestroy();
-    await closed;
-  }
+/** Opens connections and resets each, all before this program has had a chance to take one. */
+function reset(port: number, count: number): void {
+  const program = `const { createConnection } = await import("node:net");
+    for (let turn = 0; turn < ${count}; turn++) {
+      const socket = createConnection({ host: "127.0.0.1", port: ${port} });
+      await new Promise((resolve) => socket.once("connect", resolve));
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.resetAndDestroy();
+      await closed;
+    }`;
+  assert(new Deno.Command(Deno.execPath(), { args: ["eval", program], stderr: "inherit" }).outputSync().success);
 }
 
 const statuses = (answers: string) => [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
@@ -204,7 +205,7 @@ Deno.test("openPort: who hangs up before the call is taken costs nobody else any
   const idle = await connect(server.port);
   await write(idle, get("/idle"));
   assertMatch(await readAnswer(idle), /\/idle/);
-  await reset(server.port, 20);
+  reset(server.port, 20);
   assertMatch(await exchange(server.port, get("/here")), /\/here/);
   await write(idle, get("/again"));
   assertMatch(await readAnswer(idle), /\/again/);
@@ -283,6 +284,30 @@ Deno.test("openPort: a full port closes the connection that was idle for longest
   assertMatch(await readAnswer(held), /\/held$/);
   assertMatch(await readAnswer(fourth), /\/fourth$/);
   assertEquals(asked, ["/idle", "/held", "/held", "/fourth"]);
+});
+
+Deno.test("openPort: a full port does not close who has just come: its request is on its way", async () => {
+  const gate = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  await using server = open({
+    limits: { connectionsMax: 2 },
+    async answer({ url }) {
+      asked.push(url.path);
+      if (url.path === "/held") await gate.promise;
+      return { status: 200, body: url.path };
+    },
+  });
+  using held = await connect(server.port);
+  await write(held, get("/held"));
+  await until("it is held", () => asked.length === 1);
+  using fresh = await connect(server.port);
+  using waiting = await connect(server.port);
+  await write(waiting, get("/waiting"));
+  await until("one waits", () => server.clock.waiting === 2);
+  await write(fresh, get("/fresh"));
+  assertMatch(await readAnswer(fresh), /\/fresh$/);
+  gate.resolve();
+  assertMatch(await readAnswer(waiting), /\/waiting$/);
 });
 
 Deno.test("openPort: a chunked body that is nearly all framing is given up", async () => {
