@@ -371,7 +371,7 @@ export async function createWeir(options: WeirOptions): Promise<Weir> {
       const { server } = generation.config;
       if (!canParseRequests) {
         const message =
-          `Deno ${Deno.version.deno} is older than ${denoVersionMin}: connections of senders, and how long ` +
+          `on Deno ${Deno.version.deno} (expected ${denoVersionMin}) connections of senders, and how long ` +
           "they are silent, have no limit; put a proxy with timeouts in front of it";
         observe({ kind: "engine", at: clock.now(), level: "info", message });
       }

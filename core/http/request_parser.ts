@@ -3,16 +3,19 @@
  * Node, which Deno brings along and which is as strict as one can be; this file gives its callbacks a shape.
  */
 
-import { HTTPParser, methods } from "node:_http_common";
+import * as nodeHttp from "node:_http_common";
 import type { HeaderMap } from "../domain/event.ts";
 import { isOlder } from "../domain/version.ts";
 import { BodyCollector } from "./body_reader.ts";
 
+const { HTTPParser, methods } = nodeHttp;
+
 /** Oldest Deno on whose sockets requests are parsed here: 2.9.0 has the parser, but its `close` leaves a write waiting. */
 export const denoVersionMin = "2.9.6";
 
-/** Whether this Deno has all that it takes. */
-export const canParseRequests: boolean = !isOlder(Deno.version.deno, denoVersionMin);
+/** Whether this Deno has all that it takes. Nobody has promised that a later one keeps the parser where it is. */
+export const canParseRequests: boolean = typeof HTTPParser?.prototype?.execute === "function" &&
+  !isOlder(Deno.version.deno, denoVersionMin);
 
 /** Most headers of a request. */
 export const headersMax = 256;
