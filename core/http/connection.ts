@@ -74,6 +74,11 @@ export class Connection {
     return isWaiting && !isInHead && messages.length === 0 ? this.#since : undefined;
   }
 
+  /** Whether it was opened just now, so that its first request may be on its way. */
+  get isNew(): boolean {
+    return this.#phase === "head" && this.#since === this.#options.coarseNow();
+  }
+
   /** Takes requests until one of the two sides has had enough. Never rejects. */
   async converse(): Promise<void> {
     try {
@@ -96,11 +101,6 @@ export class Connection {
     } finally {
       this.close();
     }
-  }
-
-  /** Whether it was opened just now, so that its first request may be on its way. */
-  get isNew(): boolean {
-    return this.#phase === "head" && this.#since === this.#options.coarseNow();
   }
 
   /** Closes it if it has been silent for longer than it may. */
@@ -144,7 +144,7 @@ export class Connection {
   /** Reads once; returns how many bytes it got, none when the other side has nothing more to say. */
   async #receive(): Promise<number> {
     const count = await this.#conn.read(this.#buffer) ?? 0;
-    await this.#givingUp; // which ends with the connection closed
+    if (this.#givingUp !== undefined) await this.#givingUp; // which ends with the connection closed
     if (this.#isClosed) return 0; // nobody would get an answer
     if (count > 0) this.#parser.push(this.#buffer.subarray(0, count));
     return count;
