@@ -194,6 +194,7 @@ const tlsHandshake = 0x16;
 
 function faultFrom({ code, reason, message, bytesParsed }: ParseError, bytes: Uint8Array): Fault {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, reason: "the headers are too large" };
+  if (code === "HPE_PAUSED_H2_UPGRADE") return { status: 400, reason: "it speaks HTTP/2, this port HTTP/1.1" };
   if (bytes[bytesParsed] === tlsHandshake) return { status: 400, reason: "it speaks TLS, this port plain HTTP" };
   return { status: 400, reason: `it is no HTTP/1.1 request: ${reason ?? message}` };
 }

@@ -123,7 +123,7 @@ Deno.test("openPort: what is no request is refused, told why to the operator, an
   const table: [name: string, bytes: string, status: number, reason: RegExp][] = [
     ["noise", "hello\r\n\r\n", 400, /no HTTP\/1\.1 request/],
     ["TLS", "\x16\x03\x01\x02\x00\x01\x00", 400, /it speaks TLS, this port plain HTTP/],
-    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, /no HTTP\/1\.1 request/],
+    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, /it speaks HTTP\/2, this port/],
     ["HTTP/0.9", "POST /a\r\nHost: h\r\n\r\n", 400, /it speaks HTTP\/0\.9/],
     ["a later HTTP", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", 400, /it speaks HTTP\/2\.0/],
     ["an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, /no Host header/],
