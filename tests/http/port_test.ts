@@ -257,10 +257,11 @@ Deno.test("openPort: an answer that is not taken is given up", async () => {
   assert(rest.length < 16_000_000);
 });
 
-Deno.test("openPort: a full port closes the connection that was idle for longest, and else lets new ones wait", async () => {
+/** A port with room for two, whose door keeps what asks for `/held` until it is told to let go. */
+function openForTwo() {
   const gate = Promise.withResolvers<void>();
   const asked: string[] = [];
-  await using server = open({
+  const server = open({
     limits: { connectionsMax: 2 },
     async answer({ url }) {
       asked.push(url.path);
@@ -268,6 +269,11 @@ Deno.test("openPort: a full port closes the connection that was idle for longest
       return { status: 200, body: url.path };
     },
   });
+  return { ...server, asked, letGo: gate.resolve };
+}
+
+Deno.test("openPort: a full port closes the connection that was idle for longest, and else lets new ones wait", async () => {
+  await using server = openForTwo();
   const idle = await connect(server.port);
   await write(idle, get("/idle"));
   assertMatch(await readAnswer(idle), /\/idle$/);
@@ -279,34 +285,25 @@ Deno.test("openPort: a full port closes the connection that was idle for longest
   using fourth = await connect(server.port);
   await write(fourth, get("/fourth"));
   // The port's tick, and the one that looks for room.
-  await until("two are held and one waits", () => asked.length === 3 && server.clock.waiting === 2);
-  gate.resolve();
+  await until("two are held and one waits", () => server.asked.length === 3 && server.clock.waiting === 2);
+  server.letGo();
   assertMatch(await readAnswer(held), /\/held$/);
   assertMatch(await readAnswer(fourth), /\/fourth$/);
-  assertEquals(asked, ["/idle", "/held", "/held", "/fourth"]);
+  assertEquals(server.asked, ["/idle", "/held", "/held", "/fourth"]);
 });
 
 Deno.test("openPort: a full port does not close who has just come: its request is on its way", async () => {
-  const gate = Promise.withResolvers<void>();
-  const asked: string[] = [];
-  await using server = open({
-    limits: { connectionsMax: 2 },
-    async answer({ url }) {
-      asked.push(url.path);
-      if (url.path === "/held") await gate.promise;
-      return { status: 200, body: url.path };
-    },
-  });
+  await using server = openForTwo();
   using held = await connect(server.port);
   await write(held, get("/held"));
-  await until("it is held", () => asked.length === 1);
+  await until("it is held", () => server.asked.length === 1);
   using fresh = await connect(server.port);
   using waiting = await connect(server.port);
   await write(waiting, get("/waiting"));
   await until("one waits", () => server.clock.waiting === 2);
   await write(fresh, get("/fresh"));
   assertMatch(await readAnswer(fresh), /\/fresh$/);
-  gate.resolve();
+  server.letGo();
   assertMatch(await readAnswer(waiting), /\/waiting$/);
 });
 
