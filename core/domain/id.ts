@@ -11,9 +11,6 @@ const pairs = Array.from({ length: 1_024 }, (_, bits) => alphabet[bits >> 5]! + 
 /** The first time that 48 bits cannot hold; it is some 8,900 years away. */
 const timeEnd = 2 ** 48;
 
-/** The last time that was written: most ids are made in the same millisecond as the one before. */
-let known = { now: 0, text: "0000000000" };
-
 /** What an identifier is for. */
 export type IdPrefix = "evt" | "dlv" | "req";
 
@@ -30,15 +27,10 @@ export function makeId(prefix: IdPrefix, made: { now: number; entropy: Uint8Arra
     throw new RangeError(`an id needs a time in whole milliseconds since 1970, below 2^48, got ${made.now}`);
   }
   if (made.entropy.length < 10) throw new RangeError(`an id needs 10 random bytes, got ${made.entropy.length}`);
-  if (known.now !== made.now) known = { now: made.now, text: timeOf(made.now) };
-  return `${prefix}_${known.text}${chanceOf(made.entropy, 0)}${chanceOf(made.entropy, 5)}`;
-}
-
-/** Its 48 bits as ten digits. */
-function timeOf(now: number): string {
-  let text = "";
-  for (let place = 2 ** 40; place >= 1; place /= 1_024) text += pairs[Math.floor(now / place) % 1_024]!;
-  return text;
+  let id = `${prefix}_`;
+  for (let place = 2 ** 40; place >= 1; place /= 1_024) id += pairs[Math.floor(made.now / place) % 1_024]!;
+  for (let at = 0; at < 10; at += 5) id += chanceOf(made.entropy, at);
+  return id;
 }
 
 /** Five bytes as eight digits. */

@@ -205,7 +205,7 @@ export class Connection {
 }
 
 /** As the sender wrote it. A target that is a whole URL names its own host. */
-function urlOf({ target, host }: Message): RawUrl {
+function urlOf({ target, headers: { host = "" } }: Message): RawUrl {
   if (!target.startsWith("/")) return splitUrl(target);
   // With a stand-in for the host: neither an odd one nor `//` in the target may move where the path begins.
   return { ...splitUrl(`http://-${target}`), origin: `http://${host}` };

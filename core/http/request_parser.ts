@@ -1,6 +1,6 @@
 /**
  * HTTP/1.1 requests out of the bytes of one connection. What is a request and what is not is up to llhttp, the parser of
- * Node, which Deno brings along and which is as strict as one can be; this file gives its callbacks a shape.
+ * Node, which Deno brings along, at its strictest; this file gives its callbacks a shape and refuses what it lets through.
  */
 
 import * as nodeHttp from "node:_http_common";
@@ -25,8 +25,6 @@ export interface Message {
   readonly method: string;
   /** As it stands in the request line. */
   readonly target: string;
-  /** The only Host header. */
-  readonly host: string;
   readonly headers: HeaderMap;
   /** Whether the sender may go on with another request on this connection. */
   readonly keepsAlive: boolean;
@@ -116,7 +114,6 @@ export function createRequestParser({ headerBytesMax }: { headerBytesMax: number
     current = {
       method: methods[method] ?? "UNKNOWN",
       target: early?.target ?? target ?? "",
-      host: headers.host ?? "",
       headers,
       // HTTP/1.0 would have to be told that it may; of another protocol llhttp reads nothing, and nobody here speaks one.
       keepsAlive: keepsAlive && minor === 1 && !upgrade,
